@@ -1,0 +1,1 @@
+"""Anchor-free object detection with dynamic smooth label assignment."""

@@ -1,0 +1,89 @@
+"""Coverage: no box goes without a point.
+
+With points 8 px apart a box of 5 px may contain none, and in a crowd a box may lose all of its points to others.
+Each such box then asks for the points nearest to its centre, at the level that fits it, one after the other; a
+point takes the smaller box. That is deferred acceptance (Gale and Shapley, 1962): the outcome does not depend on
+the order in which boxes ask. A larger box that loses its last point asks in its turn.
+
+Letters: G boxes, U boxes that ask, K points each may ask for, S = B * P slots of the batch.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from dsla.geometry import GroundTruth, Points, Ranges
+
+NEIGHBOURS = 9  # a 3 x 3 neighbourhood of the box's centre
+
+
+def cover_boxes(
+    points: Points,
+    truth: GroundTruth,
+    slot: Int[Tensor, " N"],
+    gt: Int[Tensor, " N"],
+    area: Float[Tensor, " G"],
+    ranges: Ranges,
+) -> Int[Tensor, " S"]:
+    """Give every box that has no point the nearest one that it can get.
+
+    Args:
+        points: the pyramid.
+        truth: G boxes; ignore regions are left alone.
+        slot: (N,) positives so far, as image * P + point, at most one row a slot.
+        gt: (N,) box of each positive.
+        area: (G,) area of each box.
+        ranges: (low, high) of each level; a box fits the first level that reaches from its centre to its sides.
+
+    Returns:
+        (B * P,) the box that holds each point, -1 where none does.
+    """
+    boxes = len(truth)
+    holder = torch.full((truth.num_images * len(points),), -1, dtype=torch.int64, device=slot.device)
+    holder[slot] = gt
+    held = torch.bincount(gt, minlength=boxes)
+    uncovered = (held == 0) & ~truth.ignore
+    if not bool(uncovered.any()):
+        return holder
+    wanted = _nearest_slots(points, truth, ranges)
+    rank = torch.empty(boxes + 1, dtype=torch.int64, device=slot.device)  # small boxes first, then by index
+    rank[area.argsort(stable=True)] = torch.arange(boxes, device=slot.device)
+    rank[boxes] = boxes  # holder -1: a free point takes anyone
+    turn = torch.zeros(boxes, dtype=torch.int64, device=slot.device)
+    while True:
+        asking = torch.nonzero(uncovered & (held == 0) & (turn < NEIGHBOURS)).flatten()
+        if len(asking) == 0:
+            return holder
+        target = wanted[asking, turn[asking]]
+        turn[asking] += 1
+        best = rank.new_full(holder.shape, boxes).scatter_reduce_(0, target, rank[asking], "amin")
+        wins = (rank[asking] == best[target]) & (rank[asking] < rank[holder[target]])
+        winner, won = asking[wins], target[wins]
+        loser = holder[won]
+        loser = loser[loser >= 0]
+        held -= torch.bincount(loser, minlength=boxes)
+        held[winner] += 1
+        uncovered[loser] = True
+        holder[won] = winner
+
+
+def _nearest_slots(points: Points, truth: GroundTruth, ranges: Ranges) -> Int[Tensor, "G K"]:
+    """The 3 x 3 points around each box's centre at its level, nearest first, as image * P + point."""
+    device = truth.boxes.device
+    boxes = truth.boxes.float()
+    half_side = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1) / 2
+    ends = torch.tensor([high for _, high in ranges[:-1]], device=device)
+    level = torch.searchsorted(ends, half_side)
+    shape = torch.tensor([[w, h] for h, w in points.sizes], device=device)[level]
+    stride = torch.tensor(points.strides, dtype=torch.float32, device=device)[level][:, None]
+    start = torch.tensor(points.starts, device=device)[level]
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    middle = torch.round(centre / stride - points.offset).long()
+    steps = torch.cartesian_prod(torch.arange(-1, 2, device=device), torch.arange(-1, 2, device=device))
+    # Near a border the neighbourhood is moved into the lattice; on a lattice narrower than 3 cells repeat.
+    middle = torch.minimum(middle.clamp(min=1), shape - 2).clamp(min=0)
+    cells = torch.minimum((middle[:, None] + steps.flip(1)).clamp(min=0), shape[:, None] - 1)
+    gap = (cells + points.offset) * stride[:, None] - centre[:, None]
+    nearest = gap.square().sum(dim=-1).argsort(dim=1, stable=True)
+    point = start[:, None] + cells[..., 1] * shape[:, None, 0] + cells[..., 0]
+    return truth.image[:, None] * len(points) + point.gather(1, nearest)

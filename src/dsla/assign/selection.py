@@ -1,0 +1,89 @@
+"""Steps that assigners share: pairs of the real boxes, one box a point, and ignore regions.
+
+Letters: B images, P points, G boxes, M pairs, N positives.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from dsla.geometry import GroundTruth, Pairs, Points, Ranges, pairs_inside
+
+
+def pairs_of(
+    points: Points, truth: GroundTruth, ranges: Ranges | None = None, radius: float | None = None
+) -> Pairs:
+    """`pairs_inside` for the boxes that are to be learned; ignore regions have none."""
+    real = torch.nonzero(~truth.ignore).flatten()
+    pairs = pairs_inside(points, truth.boxes[real].float(), ranges, radius)
+    return Pairs(real[pairs.box], pairs.point, pairs.ltrb)
+
+
+def slots_of(points: Points, truth: GroundTruth, pairs: Pairs) -> Int[Tensor, " M"]:
+    """Index of each pair's point in the flat (B * P) batch."""
+    return truth.image[pairs.box] * len(points) + pairs.point
+
+
+def box_areas(truth: GroundTruth) -> Float[Tensor, " G"]:
+    """Area of each box, in square pixels."""
+    sides = (truth.boxes[:, 2:] - truth.boxes[:, :2]).float()
+    return sides[:, 0] * sides[:, 1]
+
+
+def one_box_a_point(
+    slot: Int[Tensor, " M"], priority: Float[Tensor, " M"], area: Float[Tensor, " M"], box: Int[Tensor, " M"]
+) -> Int[Tensor, " N"]:
+    """Pick one pair a slot: highest priority, then smaller area, then lower box index.
+
+    Only maxima and minima are scattered, so the result does not depend on the order of writes, on any device.
+
+    Args:
+        slot: (M,) index of each pair's point in the batch.
+        priority: (M,) what the boxes compete with.
+        area: (M,) area of each pair's box.
+        box: (M,) index of each pair's box.
+
+    Returns:
+        (N,) indices of the chosen pairs, in the order of their slots.
+    """
+    chosen = torch.arange(len(slot), device=slot.device)
+    if len(slot) == 0:
+        return chosen
+    slots = int(slot.max()) + 1
+    for key in (-priority, area, box):
+        best = key.new_zeros(slots).scatter_reduce_(0, slot[chosen], key[chosen], "amin", include_self=False)
+        chosen = chosen[key[chosen] == best[slot[chosen]]]
+    return chosen[slot[chosen].argsort()]
+
+
+def other_classes(
+    truth: GroundTruth,
+    slot: Int[Tensor, " M"],
+    priority: Float[Tensor, " M"],
+    area: Float[Tensor, " G"],
+    box: Int[Tensor, " M"],
+    taken_slot: Int[Tensor, " N"],
+    taken_gt: Int[Tensor, " N"],
+) -> Int[Tensor, " K"]:
+    """Pairs that add a further class to a point: the best box of each class that the point does not learn yet."""
+    classes = int(truth.labels.max()) + 1 if len(truth) else 1
+    key = slot * classes + truth.labels[box]
+    best = one_box_a_point(key, priority, area[box], box)
+    return best[~torch.isin(key[best], taken_slot * classes + truth.labels[taken_gt])]
+
+
+def ignored_points(points: Points, truth: GroundTruth, positive: Int[Tensor, " N"]) -> Bool[Tensor, "B P"]:
+    """Points strictly inside an ignore region, at any level, that are not positive.
+
+    Args:
+        points: P points.
+        truth: boxes of B images.
+        positive: (N,) slots (image * P + point) of the positives.
+    """
+    mask = torch.zeros(truth.num_images * len(points), dtype=torch.bool, device=truth.boxes.device)
+    regions = torch.nonzero(truth.ignore).flatten()
+    if len(regions):
+        pairs = pairs_inside(points, truth.boxes[regions].float())
+        mask[truth.image[regions[pairs.box]] * len(points) + pairs.point] = True
+        mask[positive] = False
+    return mask.view(truth.num_images, len(points))

@@ -1,0 +1,271 @@
+"""One validated tree of settings. What is not in it cannot be changed; what is in it is saved with every run."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dsla.assign import AnyAssigner
+from dsla.criterion import Criterion
+from dsla.data.augment import Augment
+from dsla.errors import ConfigError
+from dsla.losses import AnyBoxLoss, AnyClassLoss, GIoULoss, QualityFocal
+from dsla.models import Decoding, Detector
+
+
+class Settings(BaseModel):
+    """A branch of the tree: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSettings(Settings):
+    """Pictures and how they are fed."""
+
+    path: str | None = Field(None, description="folder of labelled pictures, or scenes")
+    imgsz: int = Field(320, ge=32, description="longest side of a picture as the network sees it, in pixels")
+    shorter: int | None = Field(None, ge=32, description="shortest side, where it binds before the longest")
+    batch: int = Field(8, ge=1, description="pictures a step, over all processes")
+    workers: int = Field(2, ge=0, description="processes that load pictures; 0 loads in the main one")
+    augment: Augment = Field(default_factory=Augment)
+
+
+class ModelSettings(Settings):
+    """The detector's parts."""
+
+    backbone: str = Field("tf_efficientnet_lite0", description="any timm model with feature maps")
+    weights: str = Field("bundled", description="bundled, timm, none, or a file of backbone weights")
+    levels: tuple[int, ...] = Field((3, 4, 5, 6, 7), description="pyramid levels; level l has stride 2^l")
+    width: int = Field(64, ge=8, description="channels of pyramid and head")
+    convs: int = Field(2, ge=0, description="3x3 convolutions in each head tower")
+    groups: int = Field(16, ge=1, description="groups of the head's group normalisation")
+    box: Literal["exp", "relu", "softplus", "exp-stride"] = Field("exp-stride", description="form of the sides")
+    quality_branch: bool = Field(False, description="FCOS's centerness branch")
+    offset: float = Field(0.5, ge=0, le=1, description="place of a point in its cell; 0 in the released DSLA")
+    frozen_stages: int = Field(2, ge=0, description="backbone stages, after the stem, that do not learn")
+    freeze_norm: bool = Field(True, description="keep the backbone's batch norms as they came")
+    extra_from: Literal["c5", "p5"] = Field("p5", description="where P6 starts from")
+    prior: float = Field(0.01, gt=0, lt=1, description="class probability at the start")
+
+
+class LossSettings(Settings):
+    """Losses and their weights."""
+
+    classification: AnyClassLoss = Field(default_factory=QualityFocal, discriminator="name")
+    box: AnyBoxLoss = Field(default_factory=GIoULoss, discriminator="name")
+    class_weight: float = Field(1.0, ge=0)
+    box_weight: float = Field(2.0, ge=0)
+    quality_weight: float = Field(1.0, ge=0)
+
+
+class OptimSettings(Settings):
+    """Optimiser and schedule."""
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    lr: float = Field(2e-3, gt=0, description="learning rate of the head at the height of the schedule")
+    backbone_factor: float = Field(0.5, ge=0, description="the backbone's share of it")
+    weight_decay: float = Field(0.05, ge=0, description="none on norms and biases")
+    momentum: float = Field(0.9, ge=0, lt=1, description="SGD only")
+    bias_factor: float = Field(1.0, gt=0, description="learning rate of biases, as a factor")
+    warmup: int = Field(100, ge=0, description="steps of linear warm-up")
+    warmup_start: float = Field(0.05, ge=0, le=1, description="factor of the learning rate in the first step")
+    schedule: Literal["cosine", "step"] = "cosine"
+    final: float = Field(0.01, ge=0, le=1, description="factor at the end of the cosine")
+    milestones: tuple[int, ...] = Field((), description="epochs after which a step schedule multiplies by gamma")
+    gamma: float = Field(0.1, gt=0, le=1)
+
+
+class TrainSettings(Settings):
+    """The run."""
+
+    epochs: int = Field(30, ge=1)
+    seed: int = Field(0, ge=0)
+    device: str = Field("auto", description="auto, cpu, cuda, mps")
+    devices: int = Field(1, ge=1, description="processes on this machine, one a device")
+    nodes: int = Field(1, ge=1, description="machines")
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    accumulate: int = Field(1, ge=1, description="batches a step of the optimiser")
+    clip: float | None = Field(10.0, gt=0, description="greatest norm of the gradient; null for none")
+    ema: float | None = Field(0.998, gt=0, lt=1, description="decay of the averaged weights; null for none")
+    evaluate_every: int = Field(1, ge=1, description="epochs between evaluations; the last is always evaluated")
+    patience: int | None = Field(None, ge=1, description="evaluations without a better AP before stopping")
+
+
+class Config(Settings):
+    """Everything that shapes a run."""
+
+    recipe: str = Field("lite0", description="name of the recipe this tree started from")
+    data: DataSettings = Field(default_factory=DataSettings)
+    model: ModelSettings = Field(default_factory=ModelSettings)
+    assigner: AnyAssigner = Field(discriminator="name")
+    loss: LossSettings = Field(default_factory=LossSettings)
+    optim: OptimSettings = Field(default_factory=OptimSettings)
+    train: TrainSettings = Field(default_factory=TrainSettings)
+    inference: Decoding = Field(default_factory=Decoding)
+
+    def build_detector(self, num_classes: int, weights: str | None = None) -> Detector:
+        """Make the network; `weights` replaces the configured source, "none" where a model file follows."""
+        settings = self.model.model_dump()
+        source = weights or settings.pop("weights")
+        settings.pop("weights", None)
+        named = source in ("bundled", "timm", "none")
+        return Detector(num_classes=num_classes, weights=source if named else Path(source), **settings)
+
+    def build_criterion(self) -> Criterion:
+        """Make assigner and losses."""
+        return Criterion(
+            assigner=self.assigner,
+            class_loss=self.loss.classification,
+            box_loss=self.loss.box,
+            class_weight=self.loss.class_weight,
+            box_weight=self.loss.box_weight,
+            quality_weight=self.loss.quality_weight,
+        )
+
+    def to_yaml(self) -> str:
+        """The whole tree as YAML, in the order of its definition."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def parse_config(tree: Mapping[str, Any], source: str) -> Config:
+    """Validate a tree of settings.
+
+    Args:
+        tree: nested mapping, as read from YAML or a model file.
+        source: where it comes from, for the message.
+
+    Raises:
+        ConfigError: naming each wrong setting, what it holds, and for an unknown one the nearest known.
+    """
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        lines = [_explain(problem) for problem in error.errors()]
+        raise ConfigError(f"{source}: " + "\n  ".join(lines)) from None
+
+
+def read_overrides(path: str | Path) -> dict[str, Any]:
+    """Read a YAML file of settings; it may hold only what differs from the recipe.
+
+    Raises:
+        ConfigError: if there is no such file, or it is not a YAML mapping.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such configuration file; `dsla config > {path.name}` writes one")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: expected `setting: value` lines, found a {type(tree).__name__}")
+    return tree
+
+
+def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+    """Turn `path.to.field=value` words into a nested tree; values are read as YAML.
+
+    Raises:
+        ConfigError: if a word has no `=` or its value is not YAML.
+    """
+    tree: dict[str, Any] = {}
+    for word in assignments:
+        path, equals, text = word.partition("=")
+        if not equals or not path:
+            raise ConfigError(f"--set {word}: expected path=value, as in --set optim.lr=0.001")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {word}: the value is not YAML: {error}") from None
+        if isinstance(value, str):
+            value = _number(value)
+        node = tree
+        *parents, last = path.split(".")
+        for key in parents:
+            node = node.setdefault(key, {})
+            if not isinstance(node, dict):
+                raise ConfigError(f"--set {word}: {key} was given a plain value before")
+        node[last] = value
+    return tree
+
+
+def override(config: Config, changes: Mapping[str, Any], source: str) -> Config:
+    """A configuration with some settings changed.
+
+    A changed `name` of an assigner or a loss starts that one from its own defaults.
+
+    Raises:
+        ConfigError: naming each wrong setting and the nearest known one.
+    """
+    return parse_config(_merge(config.model_dump(), changes), source)
+
+
+def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    if "name" in new and "name" in old and "lr" not in old and new["name"] != old["name"]:
+        return dict(new)
+    merged = dict(old)
+    for key, value in new.items():
+        before = old.get(key)
+        both = isinstance(value, Mapping) and isinstance(before, Mapping)
+        merged[key] = _merge(before, value) if both else value  # pyright: ignore[reportArgumentType]
+    return merged
+
+
+def _number(text: str) -> str | float:
+    """YAML 1.1 reads 1e-3 as text; people mean a number."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _explain(problem: Mapping[str, Any]) -> str:
+    """One line for one of pydantic's errors: path, reason, value, and the nearest known key."""
+    where = [part for position, part in enumerate(problem["loc"]) if _is_key(position, problem["loc"])]
+    path = ".".join(str(part) for part in where)
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = known_settings()
+        near = difflib.get_close_matches(path, known, n=1, cutoff=0.0)
+        last = difflib.get_close_matches(str(where[-1]), [name.rsplit(".", 1)[-1] for name in known], n=1)
+        if last:
+            near = [name for name in known if name.rsplit(".", 1)[-1] == last[0]][:1]
+        return f"{path}: no such setting; the nearest is {near[0]}"
+    return f"{path}: {problem['msg']} (given: {problem['input']!r})"
+
+
+def _is_key(position: int, loc: Sequence[Any]) -> bool:
+    """Discriminated unions put the member's name into the path; a person did not write it."""
+    return not (position and loc[position - 1] in _MEMBERS and loc[position] in _MEMBERS[loc[position - 1]])
+
+
+_MEMBERS: dict[str, tuple[str, ...]] = {
+    field: tuple(member.name for member in get_args(union))
+    for field, union in (
+        ("assigner", AnyAssigner),
+        ("classification", AnyClassLoss),
+        ("box", AnyBoxLoss),
+    )
+}
+
+
+def known_settings() -> list[str]:
+    """Every path that `--set` knows, whichever assigner and losses are chosen."""
+    found: dict[str, None] = {}
+
+    def walk(tree: Mapping[str, Any], prefix: str) -> None:
+        for key, value in tree.items():
+            if isinstance(value, Mapping) and value:
+                walk(value, f"{prefix}{key}.")
+            else:
+                found[f"{prefix}{key}"] = None
+
+    for assigner in get_args(AnyAssigner):
+        walk(Config(assigner=assigner()).model_dump(), "")
+    for loss in get_args(AnyClassLoss):
+        walk(LossSettings(classification=loss()).model_dump(), "loss.")
+    return list(found)

@@ -1,0 +1,152 @@
+"""The criterion: an assigner and losses make named, normalised loss terms.
+
+    class loss    sum over all counted points and classes / max(mean over processes of the sum of score, 1)
+    box loss      sum of weight * loss(box)               / max(mean over processes of the sum of weight, 1)
+    quality loss  sum of BCE(branch, weight)              / max(mean over processes of the positives, 1)
+
+The three normalisers travel in one all-reduce that every process joins, with positives or without: a process that
+stays away would hang the others. Divided by the mean over processes, gradients averaged by DDP equal those of one
+process with the whole batch.
+
+Letters: B images, P points, C classes, N positives.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from dsla.assign import Assigner, Assignment, Predictions
+from dsla.errors import TrainingError
+from dsla.geometry import GroundTruth, ltrb_from_boxes
+from dsla.losses import AnyBoxLoss, AnyClassLoss
+from dsla.models import HeadOutput
+
+
+class NonFiniteLossError(TrainingError):
+    """A loss term is NaN or infinite.
+
+    Attributes:
+        term: name of the loss term.
+        images: indices in the batch of the images it comes from.
+        levels: indices of the pyramid levels it comes from.
+    """
+
+    def __init__(self, term: str, images: list[int], levels: list[int]) -> None:
+        self.term, self.images, self.levels = term, images, levels
+        super().__init__(f"{term} is not finite on pyramid level(s) {levels}, image(s) {images} of the batch")
+
+
+@dataclass(frozen=True, eq=False)
+class Losses:
+    """Loss terms, weights included, and what they were made of.
+
+    Attributes:
+        terms: scalar tensors by name: `loss_class`, `loss_box`, and `loss_quality` where a branch learns it.
+        assignment: the targets used.
+    """
+
+    terms: dict[str, Tensor]
+    assignment: Assignment
+
+    @property
+    def total(self) -> Float[Tensor, ""]:
+        """Sum of all terms; what is differentiated."""
+        return torch.stack(list(self.terms.values())).sum()
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """Assign, then compare.
+
+    Attributes:
+        assigner: which points learn which box.
+        class_loss: loss of the class logits.
+        box_loss: loss of the predicted boxes at positive points.
+        class_weight: factor of the class loss.
+        box_weight: factor of the box loss.
+        quality_weight: factor of the quality branch's loss.
+    """
+
+    assigner: Assigner
+    class_loss: AnyClassLoss
+    box_loss: AnyBoxLoss
+    class_weight: float = 1.0
+    box_weight: float = 1.0
+    quality_weight: float = 1.0
+
+    def __call__(self, output: HeadOutput, truth: GroundTruth) -> Losses:
+        """Loss terms of a batch.
+
+        Args:
+            output: what the head gives, with gradient.
+            truth: boxes of the same images.
+
+        Raises:
+            NonFiniteLossError: if a term is NaN or infinite.
+        """
+        B, P, C = output.logits.shape
+        assignment = self.assigner(
+            output.points, truth, Predictions(output.logits.detach(), output.ltrb.detach())
+        )
+        slot = assignment.image * P + assignment.point
+        norm_score, norm_weight, norm_count = _normalisers(assignment)
+
+        per_point = self.class_loss(
+            output.logits.reshape(B * P, C),
+            slot,
+            truth.labels[assignment.gt],
+            assignment.score,
+            ~assignment.ignored.reshape(B * P),
+        )
+        ltrb = output.ltrb.reshape(B * P, 4)[slot].float()
+        target = ltrb_from_boxes(output.points.xy[assignment.point], truth.boxes[assignment.gt].float())
+        per_box = self.box_loss(ltrb, target) * assignment.weight
+        # Every parameter takes part in every step, as DDP asks for: without positives the sum is 0 times the boxes.
+        boxes = per_box.sum() if len(slot) else output.ltrb.float().sum() * 0
+        terms = {
+            "loss_class": self.class_weight * per_point.sum() / norm_score,
+            "loss_box": self.box_weight * boxes / norm_weight,
+        }
+        parts = {"loss_class": (per_point, torch.arange(B * P, device=slot.device)), "loss_box": (per_box, slot)}
+        if output.quality is not None:
+            logit = output.quality.reshape(B * P)[slot].float()
+            per_quality = F.binary_cross_entropy_with_logits(logit, assignment.weight, reduction="none")
+            quality = per_quality.sum() if len(slot) else output.quality.float().sum() * 0
+            terms["loss_quality"] = self.quality_weight * quality / norm_count
+            parts["loss_quality"] = (per_quality, slot)
+        losses = Losses(terms, assignment)
+        if not bool(torch.isfinite(losses.total.detach())):
+            _blame(losses, parts, output)
+        return losses
+
+
+def _normalisers(assignment: Assignment) -> Float[Tensor, "3"]:
+    """Sum of score, sum of weight and number of positives, averaged over processes and at least 1."""
+    sums = torch.stack(
+        [
+            assignment.score.sum(),
+            assignment.weight.sum(),
+            torch.tensor(float(len(assignment.gt)), device=assignment.score.device),
+        ]
+    )
+    if dist.is_available() and dist.is_initialized():
+        dist.all_reduce(sums)
+        sums = sums / dist.get_world_size()
+    return sums.clamp(min=1)
+
+
+def _blame(losses: Losses, parts: dict[str, tuple[Tensor, Tensor]], output: HeadOutput) -> None:
+    """Raise the error that names the first term that is not finite, and where it comes from."""
+    P = len(output.points)
+    for term, (values, slot) in parts.items():
+        if bool(torch.isfinite(losses.terms[term])):
+            continue
+        wrong = slot[~torch.isfinite(values.detach())]
+        images = torch.div(wrong, P, rounding_mode="floor").unique().tolist()
+        levels = output.points.level[wrong % P].unique().tolist()
+        raise NonFiniteLossError(term, images, levels)
+    raise NonFiniteLossError("the sum of the losses", [], [])

@@ -1,0 +1,99 @@
+"""The seam between where pictures come from and everything else: a protocol, and one function that opens.
+
+A further source of data is one class that satisfies `DetectionData` and one branch in `open_data`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from jaxtyping import Bool, Float32, Int64
+from torch import Tensor
+
+from dsla.data.sample import Sample
+from dsla.errors import DataError
+
+SCENES_TRAIN = 400
+SCENES_VAL = 100
+# Validation scenes come from seeds that no training run reaches by counting up.
+SCENES_VAL_SEED = 1_000_003
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What is known of a picture without decoding it: G boxes xyxy in its own pixels, size (h, w)."""
+
+    boxes: Float32[Tensor, "G 4"]
+    labels: Int64[Tensor, " G"]
+    ignore: Bool[Tensor, " G"]
+    size: tuple[int, int]
+    image_id: int
+    name: str
+
+
+@runtime_checkable
+class DetectionData(Protocol):
+    """Pictures with boxes, by index."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names in the order of the labels."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was altered on reading, one sentence each, to be printed before training."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def sample(self, index: int) -> Sample:
+        """Decode a picture; nothing is transformed."""
+        ...
+
+    def record(self, index: int) -> Record:
+        """The same without decoding."""
+        ...
+
+    def to_coco(self) -> dict[str, Any]:
+        """The ground truth as COCO has it, for evaluation: the source's ids, ignore regions as crowds."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class DataSplits:
+    """What a path or a name stands for; `val` is None where the source has no validation pictures."""
+
+    train: DetectionData
+    val: DetectionData | None
+    kind: Literal["scenes", "coco"]
+    path: Path | None
+
+
+def open_data(path: str | Path, *, seed: int = 0) -> DataSplits:
+    """Open the built-in data set `scenes` or a COCO folder or file.
+
+    Args:
+        path: "scenes" (400 generated pictures to train on, 100 others for validation), a folder, or a COCO
+            json file.
+        seed: decides which scenes are generated; files do not depend on it.
+
+    Raises:
+        DataError: there is nothing there, or it cannot be used as it is.
+    """
+    # Imported here because a source may need what the others do not, and both import this module.
+    if str(path) == "scenes":
+        from dsla.data.scenes import Scenes
+
+        train = Scenes(count=SCENES_TRAIN, seed=seed)
+        return DataSplits(train, Scenes(count=SCENES_VAL, seed=seed + SCENES_VAL_SEED), "scenes", None)
+    from dsla.data.coco import open_coco
+
+    path = Path(path)
+    if not path.exists():
+        raise DataError(
+            f"{path}: no such file or folder. Give a folder with train.json and val.json, one COCO json file,"
+            " or the name of the built-in data set: scenes."
+        )
+    train, val = open_coco(path)
+    return DataSplits(train, val, "coco", path)

@@ -1,0 +1,206 @@
+"""Batches for training and validation: shuffled, cut and augmented as a pure function of seed, epoch and
+index.
+
+Nothing depends on the number of workers, on the order in which they answer or on what was drawn before, so
+that an interrupted run goes on exactly as it would have, and several processes see the batches that one would
+have seen.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from dsla.data.augment import Augment
+from dsla.data.dataset import DetectionData
+from dsla.data.mosaic import mosaic
+from dsla.data.resize import Resize
+from dsla.data.sample import Batch, Sample
+from dsla.errors import ConfigError, DslaError
+
+# Keeps the order of an epoch apart from the stream of its picture number 0, 1, ...
+_ORDER = 2**32
+
+
+class TrainView(Dataset[Sample]):
+    """Augmented samples by (epoch, index): the pair carries the epoch into workers that live on.
+
+    Args:
+        data: where the pictures come from.
+        augment: how they vary; None for not at all.
+        resize: the size they are brought to.
+        seed: of all variation.
+        epochs: length of the training, to know its last epochs, which may go without mosaic.
+    """
+
+    def __init__(
+        self,
+        data: DetectionData,
+        augment: Augment | None,
+        resize: Resize,
+        seed: int,
+        epochs: int | None = None,
+    ) -> None:
+        self.data, self.augment, self.resize, self.seed, self.epochs = data, augment, resize, seed, epochs
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        epoch, index = key
+        sample = self.data.sample(index)
+        if self.augment is None:
+            return self.resize(sample)
+        rng = np.random.default_rng((self.seed, epoch, index))
+        if rng.random() < self.augment.mosaic and self._mosaic_on(self.augment, epoch):
+            others = [self.data.sample(int(other)) for other in rng.integers(len(self.data), size=3)]
+            return mosaic([sample, *others], self.augment, self.resize, rng)
+        return self.augment(sample, self.resize, rng)
+
+    def _mosaic_on(self, augment: Augment, epoch: int) -> bool:
+        return self.epochs is None or epoch < self.epochs - augment.mosaic_off_epochs
+
+
+class PlainView(Dataset[Sample]):
+    """Samples by index, resized and nothing else."""
+
+    def __init__(self, data: DetectionData, resize: Resize) -> None:
+        self.data, self.resize = data, resize
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.resize(self.data.sample(index))
+
+
+class EpochBatches:
+    """Shuffled batches of (epoch, index), in an order that is a pure function of seed and epoch.
+
+    Of each global batch, rank r of `world` processes takes every `world`-th element from the r-th. A last
+    batch that is not full is left out, unless it is the only one; `drop_last=False` keeps it as long as each
+    rank gets something of it.
+
+    Args:
+        length: number of pictures.
+        batch: pictures of a global batch, over all processes.
+    """
+
+    def __init__(
+        self, length: int, batch: int, seed: int, *, drop_last: bool = True, rank: int = 0, world: int = 1
+    ) -> None:
+        if batch < world or length < world:
+            raise ConfigError(
+                f"batch={batch} of {length} pictures for {world} processes: each process needs at least "
+                "one picture of every batch. Use fewer processes or a greater batch."
+            )
+        self.length, self.batch, self.seed = length, batch, seed
+        self.rank, self.world, self.epoch = rank, world, 0
+        full, rest = divmod(length, batch)
+        self._count = full + (rest >= world and (not drop_last or full == 0))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order the next iteration follows."""
+        self.epoch = epoch
+
+    @property
+    def sampler(self) -> "EpochBatches":
+        """Itself: Lightning looks for `set_epoch` on `batch_sampler.sampler`."""
+        return self
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order = np.random.default_rng((self.seed, self.epoch, _ORDER)).permutation(self.length).tolist()
+        for start in range(0, self._count * self.batch, self.batch):
+            mine = order[start : start + self.batch][self.rank :: self.world]
+            yield [(self.epoch, index) for index in mine]
+
+
+class _Careful(Dataset["Sample | DslaError"]):
+    """Hands an error on as a value: a worker's exception would come back buried in its traceback."""
+
+    def __init__(self, view: TrainView | PlainView) -> None:
+        self.view = view
+
+    def __len__(self) -> int:
+        return len(self.view)
+
+    def __getitem__(self, key: Any) -> Sample | DslaError:
+        try:
+            return self.view[key]
+        except DslaError as error:
+            return error
+
+
+def _collate(items: list[Sample | DslaError]) -> Batch | DslaError:
+    samples = [item for item in items if isinstance(item, Sample)]
+    if len(samples) < len(items):
+        return next(item for item in items if isinstance(item, DslaError))
+    return Batch.collate(samples)
+
+
+class BatchLoader(DataLoader[Batch]):
+    """A DataLoader of `Batch`; an error that a user can put right is raised as itself, from workers too."""
+
+    def __iter__(self) -> Any:
+        return _raising(super().__iter__())
+
+
+def _raising(batches: Iterator[Any]) -> Iterator[Batch]:
+    for batch in batches:
+        if isinstance(batch, DslaError):
+            raise batch
+        yield batch
+
+
+def _loader(view: TrainView | PlainView, batches: Any, workers: int) -> BatchLoader:
+    return BatchLoader(
+        _Careful(view),  # pyright: ignore[reportArgumentType]  # items become batches in `_collate`
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=_collate,
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=workers > 0,
+    )
+
+
+def train_loader(
+    data: DetectionData,
+    *,
+    batch: int,
+    workers: int,
+    augment: Augment | None,
+    resize: Resize,
+    seed: int,
+    epochs: int | None = None,
+    rank: int = 0,
+    world: int = 1,
+) -> BatchLoader:
+    """Shuffled, augmented batches; call `loader.batch_sampler.set_epoch(epoch)` before each epoch.
+
+    Args:
+        batch: pictures of a global batch, over all `world` processes.
+        workers: processes that decode; 0 decodes in this one. The batches are the same.
+        epochs: length of the training, for `augment.mosaic_off_epochs`.
+    """
+    batches = EpochBatches(len(data), batch, seed, rank=rank, world=world)
+    return _loader(TrainView(data, augment, resize, seed, epochs), batches, workers)
+
+
+def val_loader(
+    data: DetectionData, *, batch: int, workers: int, resize: Resize, rank: int = 0, world: int = 1
+) -> BatchLoader:
+    """Every picture once, in order, not augmented; rank r takes every `world`-th picture, none twice.
+
+    Processes may get different numbers of batches, so nothing may wait for the others within a batch.
+
+    Args:
+        batch: pictures of a batch of this process.
+    """
+    mine = range(rank, len(data), world)
+    batches = [list(mine[start : start + batch]) for start in range(0, len(mine), batch)]
+    return _loader(PlainView(data, resize), batches, workers)

@@ -1,0 +1,94 @@
+"""Bring a picture, or a window of it, to the network's size in one resampling, and its boxes with it.
+
+Letters: G boxes, H and W height and width.
+"""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from jaxtyping import Bool, Float32
+from torch import Tensor
+from torchvision.ops import box_area, clip_boxes_to_image
+from torchvision.transforms.v2 import functional as F
+
+from dsla.data.sample import Sample
+from dsla.errors import ConfigError
+
+# What is left of a box whose centre lies in the corner of the crop: SSD's rule (keep where the centre stays)
+# with its limit expressed as area, so that it also holds for objects larger than the crop.
+KEEP_SHARE = 0.25
+# A box thinner than this, in the network's pixels, shows nothing that could be learned.
+MIN_SIDE = 1.0
+
+
+class Window(NamedTuple):
+    """A rectangle of whole pixels of a picture."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Resize:
+    """Scale up or down keeping the ratio, by the rule of detectron2 and mmdet.
+
+    Without `short` the long side becomes `long`. With it the short side becomes `short`, unless the long side
+    would then exceed `long`: (1333, 800) is the usual pair for COCO.
+    """
+
+    long: int = 320
+    short: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.long < 32 or (self.short is not None and not 32 <= self.short <= self.long):
+            raise ConfigError(f"resize: long={self.long}, short={self.short}; need 32 <= short <= long")
+
+    def target(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The (h, w) that a picture of `size` (h, w) is brought to."""
+        factor = self.long / max(size)
+        if self.short is not None:
+            factor = min(factor, self.short / min(size))
+        return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+    def __call__(self, sample: Sample) -> Sample:
+        """Resize a whole sample."""
+        return resample(sample, Window(0, 0, *sample.size), self.target(sample.size))
+
+
+def resample(sample: Sample, window: Window, size: tuple[int, int]) -> Sample:
+    """Cut a window out of a sample and bring it to `size` (h, w), boxes by `cut_boxes`."""
+    image = sample.image[:, window.top : window.top + window.height, window.left : window.left + window.width]
+    if image.shape[1:] != size:
+        image = F.resize(image, list(size), antialias=True)
+    sy, sx = size[0] / window.height, size[1] / window.width
+    boxes = sample.boxes - sample.boxes.new_tensor([window.left, window.top] * 2)
+    boxes, ignore, seen = cut_boxes(boxes * boxes.new_tensor([sx, sy, sx, sy]), sample.ignore, size)
+    return replace(
+        sample,
+        image=image,
+        boxes=boxes[seen],
+        labels=sample.labels[seen],
+        ignore=ignore[seen],
+        scale=(sample.scale[0] * sy, sample.scale[1] * sx),
+    )
+
+
+def cut_boxes(
+    boxes: Float32[Tensor, "G 4"], ignore: Bool[Tensor, " G"], size: tuple[int, int]
+) -> tuple[Float32[Tensor, "G 4"], Bool[Tensor, " G"], Bool[Tensor, " G"]]:
+    """Clip boxes to a picture of `size` (h, w).
+
+    A box of which less than `KEEP_SHARE` of the area is left, or whose rest is thinner than `MIN_SIDE`,
+    becomes an ignore region: the rest of a cut object is neither an object to find nor background. A box that
+    lies wholly outside is not seen.
+
+    Returns:
+        Clipped boxes, their ignore flags, and which are seen at all, (G,) each.
+    """
+    clipped = clip_boxes_to_image(boxes, size)
+    sides = clipped[:, 2:] - clipped[:, :2]
+    lost = box_area(clipped) < KEEP_SHARE * box_area(boxes)
+    thin = (sides < MIN_SIDE).any(dim=1)
+    return clipped, ignore | lost | thin, (sides > 0).all(dim=1)

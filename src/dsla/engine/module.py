@@ -1,0 +1,117 @@
+"""The training module: one step of the loss, one step of validation, optimiser and schedule. Lightning runs it."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from safetensors.torch import save_file
+from torch import Tensor
+
+from dsla.config import Config, OptimSettings
+from dsla.criterion import NonFiniteLossError
+from dsla.data import Batch
+from dsla.engine.results import coco_results
+from dsla.errors import TrainingError
+from dsla.models import Detector, detect
+
+
+class DetectionModule(LightningModule):
+    """A detector with its criterion and optimiser.
+
+    Args:
+        config: the run's settings.
+        detector: the network to train.
+        category_ids: the data set's category id of each class, for COCO results.
+        out: the run's folder; a batch whose loss is not finite is saved there.
+    """
+
+    def __init__(self, config: Config, detector: Detector, category_ids: Sequence[int], out: Path) -> None:
+        super().__init__()
+        self.config = config
+        self.detector = detector
+        self.category_ids = tuple(category_ids)
+        self.out = out
+        self.criterion = config.build_criterion()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Sum of the loss terms of a batch.
+
+        Raises:
+            TrainingError: if a term is not finite; the batch is saved and its pictures are named.
+        """
+        # What is random in a step (stochastic depth) depends on its number alone, so a resumed run repeats it.
+        torch.manual_seed((self.config.train.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank)
+        output = self.detector(self.detector.preprocess(batch.images, batch.sizes))
+        with torch.autocast(batch.images.device.type, enabled=False):
+            try:
+                losses = self.criterion(output, batch.truth)
+            except NonFiniteLossError as error:
+                raise self._explain(error, batch) from None
+        size = len(batch.names)
+        for name, value in losses.terms.items():
+            self.log(f"train/{name}", value.detach(), prog_bar=True, on_step=True, on_epoch=True, batch_size=size)
+        total = losses.total
+        self.log("train/loss", total.detach(), on_step=True, on_epoch=True, batch_size=size)
+        positives = len(losses.assignment.gt) / max(int((~batch.truth.ignore).sum()), 1)
+        self.log("train/positives_per_box", positives, on_step=False, on_epoch=True, batch_size=size)
+        return total
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> list[dict[str, Any]]:
+        """COCO results of a batch."""
+        output = self.detector(self.detector.preprocess(batch.images, batch.sizes))
+        return coco_results(batch, detect(output, batch.sizes, self.config.inference), self.category_ids)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW or SGD, with warm-up and cosine or steps."""
+        optim = self.config.optim
+        groups = self.detector.parameter_groups(
+            optim.lr, optim.backbone_factor, optim.weight_decay, optim.bias_factor
+        )
+        optimizer: torch.optim.Optimizer
+        if optim.name == "sgd":
+            optimizer = torch.optim.SGD(groups, lr=optim.lr, momentum=optim.momentum)
+        else:
+            optimizer = torch.optim.AdamW(groups, lr=optim.lr)
+        total = int(self.trainer.estimated_stepping_batches)
+        per_epoch = max(total // self.config.train.epochs, 1)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate_factor(step, total, per_epoch, optim)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _explain(self, error: NonFiniteLossError, batch: Batch) -> TrainingError:
+        names = [batch.names[i] for i in error.images] or list(batch.names)
+        path = self.out / f"nonfinite-step{self.global_step}-rank{self.global_rank}.safetensors"
+        tensors = {
+            "images": batch.images,
+            "sizes": batch.sizes,
+            "boxes": batch.truth.boxes,
+            "labels": batch.truth.labels,
+            "image": batch.truth.image,
+            "ignore": batch.truth.ignore,
+        }
+        detector = {f"detector.{name}": value for name, value in self.detector.state_dict().items()}
+        every = {name: value.detach().cpu().contiguous().clone() for name, value in (tensors | detector).items()}
+        self.out.mkdir(parents=True, exist_ok=True)
+        save_file(every, path, metadata={"names": json.dumps(batch.names), "term": error.term})
+        return TrainingError(
+            f"step {self.global_step}: {error.term} is not finite on pyramid level(s) {error.levels} for "
+            f"{', '.join(names)}. The batch and the weights are saved in {path}. "
+            "Try a lower learning rate (--lr), gradient clipping (--set train.clip=10), or look at those labels."
+        )
+
+
+def learning_rate_factor(step: int, total: int, per_epoch: int, optim: OptimSettings) -> float:
+    """Factor of the learning rate at an optimiser step: linear warm-up, then cosine to `final`, or steps."""
+    warmup = min(optim.warmup, max(total // 4, 1)) if optim.warmup else 0
+    rise = 1.0
+    if step < warmup:
+        rise = optim.warmup_start + (1 - optim.warmup_start) * step / warmup
+    if optim.schedule == "step":
+        return rise * optim.gamma ** sum(step // per_epoch >= epoch for epoch in optim.milestones)
+    progress = min(max(step - warmup, 0) / max(total - warmup, 1), 1.0)
+    return rise * (optim.final + (1 - optim.final) * (1 + math.cos(math.pi * progress)) / 2)

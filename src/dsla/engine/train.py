@@ -1,0 +1,235 @@
+"""Train a detector on a data set and leave a run folder behind.
+
+    RUN/config.yaml        every setting
+    RUN/metrics.csv        a row an epoch: losses, AP, learning rate, seconds
+    RUN/tensorboard/       the same a step
+    RUN/best.safetensors   the model with the highest AP on the validation pictures
+    RUN/last.ckpt          the point a resumed run goes on from
+    RUN/results.json       AP of the best model with protocol, versions, seed and settings
+    RUN/detections.json    its detections on the validation pictures, as COCO results
+"""
+
+import json
+import platform
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, RichProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+
+from dsla.config import Config
+from dsla.data import DataSplits, DetectionData, Resize, train_loader, val_loader
+from dsla.engine.callbacks import AveragedWeights, EpochLines, KeepBest, LastPoint, SafeCheckpoints
+from dsla.engine.evaluate import Evaluation, evaluate
+from dsla.engine.files import write_atomically
+from dsla.engine.metrics import EpochTable
+from dsla.engine.modelfile import save_model
+from dsla.engine.module import DetectionModule
+from dsla.engine.predict import load
+from dsla.errors import ConfigError, DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run.
+
+    Attributes:
+        folder: where everything lies.
+        model: the file to predict with.
+        evaluation: of that file on the validation pictures; None where there are none.
+        results: what `results.json` holds.
+    """
+
+    folder: Path
+    model: Path
+    evaluation: Evaluation | None
+    results: dict[str, Any]
+
+
+def train(
+    config: Config,
+    splits: DataSplits,
+    out: Path,
+    *,
+    resume: bool = False,
+    console: Console | None = None,
+) -> Run:
+    """Train, evaluate after each epoch, and write the run folder.
+
+    Args:
+        config: every setting.
+        splits: pictures to learn from and to validate on.
+        out: folder of the run.
+        resume: go on from `last.ckpt` in that folder.
+        console: where progress is told; None is quiet.
+
+    Raises:
+        ConfigError: if the folder holds another run, or there is none to resume.
+        DataError: if the two splits do not have the same classes.
+        TrainingError: if a loss is not finite.
+    """
+    console = console or Console(quiet=True)
+    _check_folder(out, resume)
+    if splits.val is not None and splits.val.class_names != splits.train.class_names:
+        raise DataError(
+            f"{splits.path}: training and validation pictures have different classes: "
+            f"{splits.train.class_names} and {splits.val.class_names}; give both files the same categories"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomically(out / "config.yaml", lambda file: file.write(config.to_yaml().encode()))
+    torch.manual_seed(config.train.seed)
+    detector = config.build_detector(len(splits.train.class_names))
+    module = DetectionModule(config, detector, _category_ids(splits.val or splits.train), out)
+    describe = {
+        "config": config.model_dump(mode="json"),
+        "class_names": splits.train.class_names,
+        "preprocessing": _preprocessing(config, detector),
+    }
+    keeper = KeepBest(splits.val.to_coco(), out, describe) if splits.val is not None else None
+    trainer = _trainer(config, out, console, keeper)
+    began = time.monotonic()
+    _fit(trainer, module, config, splits, out / "last.ckpt" if resume else None)
+    seconds = time.monotonic() - began
+    if not trainer.is_global_zero:
+        raise SystemExit(0)
+    model = out / "best.safetensors"
+    if keeper is None:
+        save_model(model, detector.state_dict(), **describe, extra={"epoch": config.train.epochs})
+    return _finish(config, splits, out, model, keeper, seconds)
+
+
+def _check_folder(out: Path, resume: bool) -> None:
+    last = out / "last.ckpt"
+    if resume and not last.is_file():
+        raise ConfigError(f"{out}: nothing to resume, it has no last.ckpt; leave --resume out to start anew")
+    if not resume and (last.is_file() or (out / "results.json").is_file()):
+        raise ConfigError(f"{out}: holds a run already; resume it with --resume {out}, or choose another --out")
+
+
+def _category_ids(data: DetectionData) -> list[int]:
+    ids = {category["name"]: int(category["id"]) for category in data.to_coco()["categories"]}
+    return [ids[name] for name in data.class_names]
+
+
+def _preprocessing(config: Config, detector: Any) -> dict[str, Any]:
+    return {
+        "imgsz": config.data.imgsz,
+        "shorter": config.data.shorter,
+        "resize": "bilinear, antialiased, ratio kept",
+        "padding": "right and below to a multiple of 32, zero after normalisation",
+        "colour": "RGB",
+        "mean": [round(float(value), 6) for value in detector.mean.flatten()],
+        "std": [round(float(value), 6) for value in detector.std.flatten()],
+    }
+
+
+def _trainer(config: Config, out: Path, console: Console, keeper: KeepBest | None) -> Trainer:
+    settings = config.train
+    callbacks: list[Callback] = [keeper] if keeper else []
+    if settings.ema is not None:
+        callbacks.append(AveragedWeights(settings.ema))
+    callbacks += [EpochTable(out / "metrics.csv"), EpochLines(console), LastPoint(out)]
+    if settings.patience is not None and keeper is not None:
+        callbacks.append(EarlyStopping("val/AP", mode="max", patience=settings.patience))
+    interactive = console.is_terminal and not console.quiet
+    if interactive:
+        callbacks.append(RichProgressBar(leave=False))
+    several = settings.devices * settings.nodes > 1
+    return Trainer(
+        accelerator="auto" if settings.device == "auto" else settings.device.split(":")[0],
+        devices=settings.devices,
+        num_nodes=settings.nodes,
+        strategy="ddp" if several else "auto",
+        precision=settings.precision,
+        max_epochs=settings.epochs,
+        accumulate_grad_batches=settings.accumulate,
+        gradient_clip_val=settings.clip,
+        check_val_every_n_epoch=settings.evaluate_every,
+        num_sanity_val_steps=0,
+        limit_val_batches=1.0 if keeper else 0,
+        logger=TensorBoardLogger(out, name="", version="tensorboard"),
+        log_every_n_steps=10,
+        callbacks=callbacks,
+        plugins=[SafeCheckpoints()],
+        use_distributed_sampler=False,
+        enable_progress_bar=interactive,
+        enable_model_summary=False,
+        enable_checkpointing=True,
+        default_root_dir=out,
+    )
+
+
+def _fit(
+    trainer: Trainer, module: DetectionModule, config: Config, splits: DataSplits, checkpoint: Path | None
+) -> None:
+    data = config.data
+    resize = Resize(data.imgsz, data.shorter)
+    shard = {"rank": trainer.global_rank, "world": trainer.world_size}
+    loader = train_loader(
+        splits.train,
+        batch=data.batch,
+        workers=data.workers,
+        augment=data.augment,
+        resize=resize,
+        seed=config.train.seed,
+        epochs=config.train.epochs,
+        **shard,
+    )
+    val = (
+        val_loader(splits.val, batch=data.batch, workers=data.workers, resize=resize, **shard)
+        if splits.val is not None
+        else None
+    )
+    with warnings.catch_warnings():
+        # Lightning counts the machine's cores and advises more loader processes; ours is a setting of the run.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+        trainer.fit(module, loader, val, ckpt_path=checkpoint, weights_only=True)
+        if val is not None and trainer.current_epoch % config.train.evaluate_every:
+            trainer.validate(module, val, verbose=False)
+
+
+def _finish(
+    config: Config, splits: DataSplits, out: Path, model: Path, keeper: KeepBest | None, seconds: float
+) -> Run:
+    predictor = load(model)
+    results: dict[str, Any] = {}
+    best: Evaluation | None = None
+    if splits.val is not None and keeper is not None:
+        best, rows = evaluate(
+            predictor.detector,
+            splits.val,
+            batch=config.data.batch,
+            workers=config.data.workers,
+            resize=Resize(config.data.imgsz, config.data.shorter),
+            decoding=config.inference,
+        )
+        write_atomically(out / "detections.json", lambda file: file.write(json.dumps(rows).encode()))
+        results = best.to_json()
+        last = keeper.evaluation.to_json() if keeper.evaluation else {}
+        results["last_epoch"] = {key: last.get(key) for key in ("AP", "AP50", "AP75", "APs", "APm", "APl")}
+        results["best_epoch"] = keeper.best_epoch + 1
+    results |= {
+        "seed": config.train.seed,
+        "epochs": config.train.epochs,
+        "train_seconds": round(seconds, 1),
+        "data": str(splits.path or splits.kind),
+        "versions": versions(),
+        "config": config.model_dump(mode="json"),
+    }
+    text = json.dumps(results, indent=1)
+    write_atomically(out / "results.json", lambda file: file.write(text.encode()))
+    return Run(out, model, best, results)
+
+
+def versions(packages: Sequence[str] = ("dsla", "torch", "torchvision", "timm", "lightning", "hotcoco")) -> dict[str, str]:
+    """Versions of Python and of the packages that shape a result."""
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}

@@ -1,0 +1,218 @@
+"""Losses of the class logits against sparse soft targets: quality focal, varifocal and focal.
+
+Nearly all of the R x C logits are negatives, so the three losses share one dense form, that of a target of 0,
+
+    factor * sigmoid(x)^power * softplus(x)
+
+and differ in the form of the few entries (row, label) that hold a target above 0. A dense target is never
+built: the dense form is summed block by block, the sparse entries are put in their places, and the backward
+pass computes the derivative anew from the logits, so that nothing of size R x C is kept besides them.
+Everything is computed in float32, whatever the type of the logits.
+
+R points of all pictures, C classes, N entries with a target.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+# Logits at a time: on a CPU the temporaries of a block stay in its cache, a GPU wants few launches.
+_BLOCK_CPU, _BLOCK_GPU = 1 << 17, 1 << 24
+
+_PositiveForm = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class QualityFocal:
+    """Quality focal loss: BCE(x, y) * |y - sigmoid(x)|^beta.
+
+    Gradient flows through the modulating factor too, as in mmdet. Source: Li et al., "Generalized Focal
+    Loss", NeurIPS 2020, arXiv 2006.04388.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    name: Literal["quality_focal"] = "quality_focal"
+    beta: float = 2.0
+
+    def __post_init__(self) -> None:
+        _check(beta=self.beta)
+
+    def __call__(
+        self,
+        logits: Float[Tensor, "R C"],
+        row: Int[Tensor, " N"],
+        label: Int[Tensor, " N"],
+        target: Float[Tensor, " N"],
+        counted: Bool[Tensor, " R"] | None = None,
+    ) -> Float[Tensor, " R"]:
+        """Loss of each point, summed over classes.
+
+        Args:
+            logits: (R, C) before the sigmoid.
+            row: (N,) row of each target above 0.
+            label: (N,) its class; pairs (row, label) are distinct.
+            target: (N,) its value, in [0, 1]; every other target is 0.
+            counted: (R,) rows without it give exactly 0 and get exactly 0 gradient; None counts all.
+        """
+
+        def positive(x: Tensor, y: Tensor) -> Tensor:
+            # Below 1 the power has no derivative at 0, where y and the probability meet.
+            distance = (y - x.sigmoid()).abs().clamp(min=1e-12)
+            return F.binary_cross_entropy_with_logits(x, y, reduction="none") * distance.pow(self.beta)
+
+        return _sparse_loss(logits, row, label, target, counted, 1.0, self.beta, positive)
+
+
+@dataclass(frozen=True)
+class Varifocal:
+    """Varifocal loss: positives y * BCE(x, y), negatives alpha * sigmoid(x)^gamma * BCE(x, 0).
+
+    A target of exactly 0 is a negative. Source: Zhang et al., "VarifocalNet", CVPR 2021, arXiv 2008.13367.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    name: Literal["varifocal"] = "varifocal"
+    alpha: float = 0.75
+    gamma: float = 2.0
+
+    def __post_init__(self) -> None:
+        _check(alpha=self.alpha, gamma=self.gamma)
+
+    def __call__(
+        self,
+        logits: Float[Tensor, "R C"],
+        row: Int[Tensor, " N"],
+        label: Int[Tensor, " N"],
+        target: Float[Tensor, " N"],
+        counted: Bool[Tensor, " R"] | None = None,
+    ) -> Float[Tensor, " R"]:
+        """Loss of each point summed over classes; arguments and result as those of `QualityFocal`."""
+
+        def positive(x: Tensor, y: Tensor) -> Tensor:
+            return y * F.binary_cross_entropy_with_logits(x, y, reduction="none")
+
+        return _sparse_loss(logits, row, label, target, counted, self.alpha, self.gamma, positive)
+
+
+@dataclass(frozen=True)
+class Focal:
+    """Focal loss with hard labels: every target above 0 counts as 1.
+
+    Positives alpha * (1 - p)^gamma * -log(p), negatives (1 - alpha) * p^gamma * -log(1 - p). Source: Lin
+    et al., "Focal Loss for Dense Object Detection", ICCV 2017, arXiv 1708.02002.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    name: Literal["focal"] = "focal"
+    alpha: float = 0.25
+    gamma: float = 2.0
+
+    def __post_init__(self) -> None:
+        _check(alpha=self.alpha, gamma=self.gamma)
+        if self.alpha > 1:
+            raise ValueError(f"alpha is {self.alpha}; give the share of the positives, 0 to 1")
+
+    def __call__(
+        self,
+        logits: Float[Tensor, "R C"],
+        row: Int[Tensor, " N"],
+        label: Int[Tensor, " N"],
+        target: Float[Tensor, " N"],
+        counted: Bool[Tensor, " R"] | None = None,
+    ) -> Float[Tensor, " R"]:
+        """Loss of each point summed over classes; arguments and result as those of `QualityFocal`."""
+
+        def positive(x: Tensor, y: Tensor) -> Tensor:
+            return self.alpha * (-x).sigmoid().pow(self.gamma) * F.softplus(-x)
+
+        return _sparse_loss(logits, row, label, target, counted, 1.0 - self.alpha, self.gamma, positive)
+
+
+def _check(**values: float) -> None:
+    for key, value in values.items():
+        if not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"{key} is {value}; give a finite number of at least 0")
+
+
+def _sparse_loss(
+    logits: Tensor,
+    row: Tensor,
+    label: Tensor,
+    target: Tensor,
+    counted: Tensor | None,
+    factor: float,
+    power: float,
+    positive: _PositiveForm,
+) -> Tensor:
+    """Dense form over all logits with the entries of a target above 0 in their positive form."""
+    kept = target > 0
+    row, label, target = row[kept], label[kept], target[kept].detach().float()
+    return _SparseFocal.apply(logits, row, label, target, counted, factor, power, positive)  # pyright: ignore[reportReturnType]
+
+
+class _SparseFocal(torch.autograd.Function):
+    @staticmethod
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any,
+        logits: Tensor,
+        row: Tensor,
+        label: Tensor,
+        target: Tensor,
+        counted: Tensor | None,
+        factor: float,
+        power: float,
+        positive: _PositiveForm,
+    ) -> Tensor:
+        # The few positives go through autograd once, here, so that none of their derivatives is hand-made.
+        with torch.enable_grad():
+            x = logits.detach()[row, label].float().requires_grad_()
+            value = positive(x, target)
+            (slope,) = torch.autograd.grad(value.sum(), x)
+        ctx.save_for_backward(logits, row, label, slope, counted)
+        ctx.factor, ctx.power = factor, power
+
+        total = logits.new_empty(len(logits), dtype=torch.float32)
+        for block in _blocks(logits):
+            x = logits[block].float()
+            total[block] = F.softplus(x).mul_(x.sigmoid().pow_(power)).sum(1)
+        total *= factor
+        # Entries leave the sum by value and not by subtraction: a confident positive would drown in rounding.
+        rows, place = row.unique(return_inverse=True)
+        x = logits[rows].float()
+        dense = F.softplus(x).mul_(x.sigmoid().pow_(power)).mul_(factor)
+        dense[place, label] = value.detach()
+        total[rows] = dense.sum(1)
+        return total if counted is None else torch.where(counted, total, 0.0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        logits, row, label, slope, counted = ctx.saved_tensors
+        result = torch.empty_like(logits)
+        weight = (grad * ctx.factor)[:, None]
+        for block in _blocks(logits):
+            x = logits[block].float()
+            p = x.sigmoid()
+            # d/dx p^k softplus(x) = p^k (k (1 - p) softplus(x) + p)
+            slope_of_block = F.softplus(x).mul_(1 - p).mul_(ctx.power).add_(p).mul_(p.pow_(ctx.power))
+            result[block] = slope_of_block.mul_(weight[block])
+        result[row, label] = (slope * grad[row]).to(result.dtype)
+        if counted is not None:
+            result.masked_fill_(~counted[:, None], 0.0)
+        return result, None, None, None, None, None, None, None
+
+
+def _blocks(logits: Tensor) -> list[slice]:
+    block = _BLOCK_CPU if logits.device.type == "cpu" else _BLOCK_GPU
+    step = max(1, block // max(1, logits.shape[1]))
+    return [slice(start, start + step) for start in range(0, len(logits), step)]

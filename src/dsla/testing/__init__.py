@@ -1,0 +1,1 @@
+"""Public checks: parity with the numbers of released code."""

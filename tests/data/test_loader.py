@@ -1,0 +1,178 @@
+"""Batches are a pure function of seed, epoch and index, whoever loads them; errors come through clean."""
+
+import json
+import pickle
+from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dsla.data.augment import Augment
+from dsla.data.coco import CocoData
+from dsla.data.dataset import open_data
+from dsla.data.loader import EpochBatches, TrainView, train_loader, val_loader
+from dsla.data.resize import Resize
+from dsla.data.sample import Batch
+from dsla.errors import ConfigError, DataError
+
+RESIZE = Resize(32)
+
+
+@pytest.fixture
+def data(write_coco: Callable[..., Path]) -> CocoData:
+    """Eleven pictures of 40x30, every third without boxes."""
+    content: dict[str, Any] = {
+        "images": [{"id": i, "file_name": f"{i}.png", "width": 40, "height": 30} for i in range(11)],
+        "annotations": [
+            {"id": i, "image_id": i, "category_id": 1, "bbox": [i, 2, 20, 20]} for i in range(11) if i % 3
+        ],
+        "categories": [{"id": 1, "name": "thing"}],
+    }
+    train = open_data(write_coco(train=content)).train
+    assert isinstance(train, CocoData)
+    return train
+
+
+def same(one: Batch, two: Batch) -> bool:
+    return (
+        one.image_ids == two.image_ids
+        and torch.equal(one.images, two.images)
+        and torch.equal(one.truth.boxes, two.truth.boxes)
+    )
+
+
+def test_order_is_a_function_of_seed_and_epoch() -> None:
+    def order(seed: int, epoch: int) -> list[list[tuple[int, int]]]:
+        batches = EpochBatches(20, 4, seed)
+        batches.set_epoch(epoch)
+        return list(batches)
+
+    assert order(0, 3) == order(0, 3)
+    assert order(0, 3) != order(1, 3)
+    indices = [[index for _, index in chain(*order(0, epoch))] for epoch in (3, 4)]
+    assert indices[0] != indices[1]
+    assert sorted(indices[0]) == sorted(indices[1]) == list(range(20))
+    assert {epoch for epoch, _ in chain(*order(0, 3))} == {3}
+
+
+@pytest.mark.parametrize(
+    ("length", "batch", "world", "drop_last", "sizes"),
+    [
+        (10, 4, 1, True, [4, 4]),
+        (10, 4, 1, False, [4, 4, 2]),
+        (3, 8, 1, True, [3]),  # less than one batch is still trained on
+        (9, 4, 2, False, [4, 4]),  # one picture is too few for two processes
+        (10, 5, 2, False, [5, 5]),
+        (8, 8, 2, True, [8]),
+    ],
+)
+def test_processes_share_the_global_batches(
+    length: int, batch: int, world: int, drop_last: bool, sizes: list[int]
+) -> None:
+    ranks = [EpochBatches(length, batch, 7, drop_last=drop_last, rank=r, world=world) for r in range(world)]
+    shares = [list(rank) for rank in ranks]
+    assert all(len(rank) == len(share) == len(sizes) for rank, share in zip(ranks, shares, strict=True))
+    for step, size in enumerate(sizes):
+        parts = [share[step] for share in shares]
+        assert all(parts)
+        assert len(set(chain(*parts))) == sum(map(len, parts)) == size
+        for rank, part in enumerate(parts):
+            alone = list(EpochBatches(length, batch, 7, drop_last=drop_last))[step]
+            assert part == alone[rank::world]
+
+
+def test_too_few_pictures_for_the_processes() -> None:
+    for length, batch in ((1, 4), (10, 1)):
+        with pytest.raises(ConfigError, match="each process needs at least one picture"):
+            EpochBatches(length, batch, 0, world=2)
+
+
+def test_workers_change_nothing_and_hear_of_the_epoch(data: CocoData) -> None:
+    augment = Augment(iou_crop=0.5, mosaic=0.5, hue=0.05)
+    loaders = [
+        train_loader(data, batch=4, workers=workers, augment=augment, resize=RESIZE, seed=5)
+        for workers in (0, 2)
+    ]
+    epochs: list[list[Batch]] = []
+    for epoch in (0, 1, 0):
+        for loader in loaders:
+            loader.batch_sampler.sampler.set_epoch(epoch)  # type: ignore[union-attr]  # where Lightning looks
+        alone, workers = (list(loader) for loader in loaders)
+        assert len(alone) == len(workers) == len(loaders[0]) == 2
+        assert all(same(a, b) for a, b in zip(alone, workers, strict=True))
+        epochs.append(alone)
+    assert not same(epochs[0][0], epochs[1][0])
+    assert all(same(a, b) for a, b in zip(epochs[0], epochs[2], strict=True))
+
+
+def test_one_picture_varies_over_epochs(data: CocoData) -> None:
+    view = TrainView(data, Augment(), RESIZE, seed=0)
+    assert torch.equal(view[0, 4].image, view[0, 4].image)
+    assert not torch.equal(view[0, 4].image, view[1, 4].image)
+
+
+def test_mosaic_stops_for_the_last_epochs(data: CocoData) -> None:
+    augment = Augment(mosaic=1.0, mosaic_off_epochs=2)
+    view = TrainView(data, augment, RESIZE, seed=0, epochs=5)
+    plain = Augment(mosaic=0.0)
+    ids = [len(view[epoch, 1].boxes) for epoch in range(5)]
+    without = TrainView(data, plain, RESIZE, seed=0)
+    assert ids[3:] == [len(without[epoch, 1].boxes) for epoch in (3, 4)]
+    for epoch in (3, 4):
+        assert torch.equal(view[epoch, 1].image, without[epoch, 1].image)
+    for epoch in (0, 1, 2):
+        assert not torch.equal(view[epoch, 1].image, without[epoch, 1].image)
+
+
+def test_without_augmentation_pictures_are_only_resized(data: CocoData) -> None:
+    view = TrainView(data, None, RESIZE, seed=0)
+    assert torch.equal(view[3, 4].image, RESIZE(data.sample(4)).image)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_validation_sees_every_picture_once(data: CocoData, world: int) -> None:
+    seen = [
+        [
+            batch.image_ids
+            for batch in val_loader(data, batch=4, workers=0, resize=RESIZE, rank=r, world=world)
+        ]
+        for r in range(world)
+    ]
+    assert sorted(chain(*chain(*seen))) == list(range(11))
+    if world == 1:
+        assert seen[0] == [(0, 1, 2, 3), (4, 5, 6, 7), (8, 9, 10)]
+    else:
+        assert [list(chain(*part)) for part in seen] == [list(range(r, 11, world)) for r in range(world)]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_errors_come_through_clean(data: CocoData, workers: int) -> None:
+    Path(data.record(6).name).write_bytes(b"")
+    loader = val_loader(data, batch=4, workers=workers, resize=RESIZE)
+    batches = iter(loader)
+    next(batches)
+    with pytest.raises(DataError) as caught:
+        next(batches)
+    message = str(caught.value)
+    assert message.endswith(
+        "6.png: the file is empty (0 bytes). Replace the file, or take it out of the data set."
+    )
+    assert "Traceback" not in message
+    loader = train_loader(data, batch=11, workers=workers, augment=Augment(), resize=RESIZE, seed=0)
+    with pytest.raises(DataError, match=r"6\.png: the file is empty"):
+        next(iter(loader))
+
+
+def test_data_travels_to_workers_that_are_not_forked(data: CocoData) -> None:
+    again = pickle.loads(pickle.dumps(TrainView(data, Augment(), RESIZE, 0)))  # noqa: S301
+    assert torch.equal(again[0, 4].image, TrainView(data, Augment(), RESIZE, 0)[0, 4].image)
+
+
+def test_a_set_without_any_box_loads(write_coco: Callable[..., Path], coco: dict[str, Any]) -> None:
+    empty = open_data(write_coco(train={**coco, "annotations": []})).train
+    (batch,) = train_loader(empty, batch=8, workers=0, augment=Augment(iou_crop=1.0), resize=RESIZE, seed=0)
+    assert len(batch) == 3 and len(batch.truth) == 0 and batch.truth.num_images == 3
+    assert json.dumps(empty.to_coco()["annotations"]) == "[]"
