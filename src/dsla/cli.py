@@ -46,7 +46,7 @@ def _app(
 
 def main() -> None:
     """Run the command; what a user can put right is told in one message and ends with exit status 2."""
-    _say_it_plainly()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # tensorboard's notices about TensorFlow
     try:
         app()
     except DslaError as error:
@@ -103,7 +103,7 @@ def train(
     settings = override(settings, parse_assignments(set_ or []), "--set")
     if settings.data.path is None:
         raise ConfigError("train: which pictures? Give a folder, as in `dsla train pictures/`, or `scenes`")
-    splits = open_data(settings.data.path, seed=settings.train.seed)
+    splits = open_data(settings.data.path)
     folder = resume or out or _new_folder(settings, splits.path)
     first = "LOCAL_RANK" not in os.environ
     quiet = Console(quiet=True)
@@ -135,12 +135,11 @@ def evaluate(
     """Measure a model's AP on labelled pictures with COCO's protocol."""
     import json
 
-    from dsla.engine.evaluate import evaluate_model
     from dsla.data import open_data
+    from dsla.engine.predict import load
 
-    evaluation = evaluate_model(
-        model, open_data(data), split=split, batch=batch, workers=workers, device=device
-    )
+    predictor = load(model, device)
+    evaluation, _ = predictor.evaluate(open_data(data).part(split), batch=batch, workers=workers)
     _tell_evaluation(evaluation)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -162,9 +161,8 @@ def predict(
     """Find objects in pictures; write annotated pictures, COCO results and csv."""
     from dsla.engine.predict import load, predict_to_files
 
-    predictor = load(model, device=device)
-    report = predict_to_files(
-        predictor,
+    written = predict_to_files(
+        load(model, device),
         sources,
         out,
         formats=tuple(name.strip() for name in formats.split(",")),
@@ -172,21 +170,27 @@ def predict(
         classes=[name.strip() for name in classes.split(",")] if classes else None,
         batch=batch,
     )
-    console.print(report.summary(), highlight=False)
-    if report.failures:
+    console.print(f"{written.detections} boxes in {written.pictures} pictures", highlight=False)
+    for file in written.files:
+        console.print(f"  {file}", highlight=False)
+    if written.skipped:
+        console.print(f"{len(written.skipped)} files in the folders are no pictures and were left out")
+    for path, reason in written.failures:
+        console.print(f"[bold red]not read:[/] {_escape(reason if str(path) in reason else f'{path}: {reason}')}")
+    if written.failures:
         raise typer.Exit(2)
 
 
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo-output"),
-    minutes: Annotated[float, typer.Option(min=0.1, help="Roughly how long to train.")] = 3.5,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the 400 training scenes.")] = 6,
     seed: Annotated[int, typer.Option(help="Decides scenes, weights and order.")] = 0,
 ) -> None:
     """Train on generated scenes, evaluate on unseen ones, and draw what was found."""
     from dsla.demo import run_demo
 
-    run_demo(out, minutes=minutes, seed=seed, console=console)
+    run_demo(out, epochs=epochs, seed=seed, console=console)
 
 
 @app.command()
@@ -239,22 +243,9 @@ def _tell_start(settings: "Config", splits: Any, folder: Path) -> None:
 
 def _tell_evaluation(evaluation: "Evaluation") -> None:
     console.print(evaluation.table())
-    console.print(evaluation.protocol_line(), highlight=False, style="dim")
 
 
 def _escape(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
-
-
-def _say_it_plainly() -> None:
-    """Keep notices of the libraries beneath, which a user can do nothing about, out of the way."""
-    import logging
-    import warnings
-
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", message=r".*litlogger.*")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")

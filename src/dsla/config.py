@@ -229,13 +229,18 @@ def _explain(problem: Mapping[str, Any]) -> str:
     where = [part for position, part in enumerate(problem["loc"]) if _is_key(position, problem["loc"])]
     path = ".".join(str(part) for part in where)
     if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        known = known_settings()
-        near = difflib.get_close_matches(path, known, n=1, cutoff=0.0)
-        last = difflib.get_close_matches(str(where[-1]), [name.rsplit(".", 1)[-1] for name in known], n=1)
-        if last:
-            near = [name for name in known if name.rsplit(".", 1)[-1] == last[0]][:1]
-        return f"{path}: no such setting; the nearest is {near[0]}"
+        return f"{path}: no such setting; the nearest is {_nearest(path)}"
     return f"{path}: {problem['msg']} (given: {problem['input']!r})"
+
+
+def _nearest(path: str) -> str:
+    """The known path that was probably meant: the same last word elsewhere, or the closest of equal depth."""
+    known = known_settings()
+    sections = {name.rsplit(".", depth)[0] for name in known for depth in (1, 2)}
+    last, depth = path.rsplit(".", 1)[-1], path.count(".")
+    elsewhere = [name for name in known if name.rsplit(".", 1)[-1] == last]
+    alike = [name for name in [*known, *sorted(sections)] if name.count(".") == depth]
+    return (elsewhere or difflib.get_close_matches(path, alike or known, n=1, cutoff=0.0))[0]
 
 
 def _is_key(position: int, loc: Sequence[Any]) -> bool:

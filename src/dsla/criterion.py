@@ -105,19 +105,22 @@ class Criterion:
         ltrb = output.ltrb.reshape(B * P, 4)[slot].float()
         target = ltrb_from_boxes(output.points.xy[assignment.point], truth.boxes[assignment.gt].float())
         per_box = self.box_loss(ltrb, target) * assignment.weight
-        # Every parameter takes part in every step, as DDP asks for: without positives the sum is 0 times the boxes.
-        boxes = per_box.sum() if len(slot) else output.ltrb.float().sum() * 0
+        # Every parameter takes part in every step, as DDP asks for: an empty selection still reaches the branch.
+        boxes = per_box.sum() + output.ltrb[:, :0].sum()
         terms = {
             "loss_class": self.class_weight * per_point.sum() / norm_score,
             "loss_box": self.box_weight * boxes / norm_weight,
         }
         parts = {"loss_class": (per_point, torch.arange(B * P, device=slot.device)), "loss_box": (per_box, slot)}
         if output.quality is not None:
-            logit = output.quality.reshape(B * P)[slot].float()
-            per_quality = F.binary_cross_entropy_with_logits(logit, assignment.weight, reduction="none")
-            quality = per_quality.sum() if len(slot) else output.quality.float().sum() * 0
+            boxed = assignment.weight > 0  # a further class of a point says nothing about its box
+            logit = output.quality.reshape(B * P)[slot[boxed]].float()
+            per_quality = F.binary_cross_entropy_with_logits(
+                logit, assignment.weight[boxed], reduction="none"
+            )
+            quality = per_quality.sum() + output.quality[:, :0].sum()
             terms["loss_quality"] = self.quality_weight * quality / norm_count
-            parts["loss_quality"] = (per_quality, slot)
+            parts["loss_quality"] = (per_quality, slot[boxed])
         losses = Losses(terms, assignment)
         if not bool(torch.isfinite(losses.total.detach())):
             _blame(losses, parts, output)
@@ -125,12 +128,12 @@ class Criterion:
 
 
 def _normalisers(assignment: Assignment) -> Float[Tensor, "3"]:
-    """Sum of score, sum of weight and number of positives, averaged over processes and at least 1."""
+    """Sum of score, sum of weight and number of points with a weight, averaged over processes and at least 1."""
     sums = torch.stack(
         [
             assignment.score.sum(),
             assignment.weight.sum(),
-            torch.tensor(float(len(assignment.gt)), device=assignment.score.device),
+            (assignment.weight > 0).sum().to(assignment.score.dtype),
         ]
     )
     if dist.is_available() and dist.is_initialized():

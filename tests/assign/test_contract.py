@@ -33,9 +33,9 @@ def truth_of(boxes, labels=None, image=None, ignore=None):
     count = len(boxes)
     return GroundTruth(
         boxes,
-        torch.arange(count) % 3 if labels is None else torch.tensor(labels),
-        torch.zeros(count, dtype=torch.int64) if image is None else torch.tensor(image),
-        torch.zeros(count, dtype=torch.bool) if ignore is None else torch.tensor(ignore),
+        torch.arange(count) % 3 if labels is None else torch.tensor(labels, dtype=torch.int64),
+        torch.zeros(count, dtype=torch.int64) if image is None else torch.tensor(image, dtype=torch.int64),
+        torch.zeros(count, dtype=torch.bool) if ignore is None else torch.tensor(ignore, dtype=torch.bool),
         IMAGES,
     )
 
@@ -191,7 +191,7 @@ def test_a_flip_mirrors_the_result(assigner, axis):
     mirror = POINTS.xy.clone()
     mirror[:, axis] = SIDE - mirror[:, axis]
     of = {(*xy, level): i for i, (xy, level) in enumerate(keys(POINTS.xy))}
-    order = torch.tensor([of[*xy, level] for xy, level in keys(mirror)])
+    order = torch.tensor([of[(*xy, level)] for xy, level in keys(mirror)])
     sides = pred.ltrb[:, order].clone()
     sides[..., [axis, axis + 2]] = sides[..., [axis + 2, axis]]
     got = rows(assigner(POINTS, flipped, Predictions(pred.logits[:, order], sides)), POINTS, flipped)

@@ -44,12 +44,12 @@ def test_ranges_follow_the_strides_and_the_released_ones_are_whole():
     assert released == ((0, 76), (51, 153), (102, 307), (204, 614), (409, 1.2e8))
     assert DSLA().outer_ranges(points)[1] == pytest.approx((51.2, 153.6))
     assert DSLA(relaxation=False).outer_ranges(points) == level_ranges(points)
-    assert level_ranges(Points.lattice([(2, 2)] * 2, (4, 8)), reach=4) == ((0, 16), (16, 1e8))
+    assert level_ranges(Points.lattice([(2, 2)] * 2, (4, 8)), reach=4.0) == ((0, 16), (16, 1e8))
 
 
 def test_ranges_given_stand_in_place_of_reach():
     points, truth = Points.lattice([(8, 8)], [8]), truth_of([4.0, 4.0, 60.0, 60.0])
-    near = DSLA(ranges=((0.0, 30.0),), relaxation=False, coupling=False)(points, truth)
+    near = DSLA(ranges=((0.0, 40.0),), relaxation=False, coupling=False)(points, truth)
     everything = DSLA(coupling=False)(points, truth)
     assert 0 < len(near.point) < len(everything.point)
     with pytest.raises(ValueError, match="2 ranges for 1 levels"):

@@ -11,7 +11,7 @@ NAMES = ("cat", "a class with a rather long name")
 def draw(size=(400, 300), boxes=((20, 30, 200, 250),), labels=None, scores=None, **options):
     image = Image.new("RGB", size, (90, 90, 90))
     boxes = np.array(boxes, np.float32).reshape(-1, 4)
-    labels = np.zeros(len(boxes), np.int64) if labels is None else np.array(labels)
+    labels = np.zeros(len(boxes), np.int64) if labels is None else np.array(labels, np.int64)
     scores = None if scores is None else np.array(scores, np.float32)
     return image, draw_detections(image, boxes, labels, scores, NAMES, **options)
 

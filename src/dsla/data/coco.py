@@ -42,8 +42,8 @@ class CocoData:
         if strange:
             raise DataError(
                 f"{file.path}: its categories differ from those of the training json, first at "
-                f"{strange[0]!r}: {file.categories} here, {self.categories} there. Use the same ids and names "
-                "in both."
+                f"{strange[0]!r}: {file.categories} here, {self.categories} there. Use the same ids and "
+                "names in both."
             )
         ids = np.array(list(self.categories), dtype=np.int64)  # ascending
         self._labels = torch.from_numpy(np.searchsorted(ids, file.category_ids))

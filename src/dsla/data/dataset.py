@@ -69,6 +69,16 @@ class DataSplits:
     kind: Literal["scenes", "coco"]
     path: Path | None
 
+    def part(self, name: str) -> DetectionData:
+        """Pictures of one split, "train" or "val"; a source that has but one gives it for "val" too.
+
+        Raises:
+            DataError: for another name.
+        """
+        if name not in ("train", "val"):
+            raise DataError(f"split {name}: there are train and val")
+        return self.val if name == "val" and self.val is not None else self.train
+
 
 def open_data(path: str | Path, *, seed: int = 0) -> DataSplits:
     """Open the built-in data set `scenes` or a COCO folder or file.

@@ -147,14 +147,17 @@ class BatchLoader(DataLoader[Batch]):
     """A DataLoader of `Batch`; an error that a user can put right is raised as itself, from workers too."""
 
     def __iter__(self) -> Any:
-        return _raising(super().__iter__())
+        return self._raising(super().__iter__())
 
-
-def _raising(batches: Iterator[Any]) -> Iterator[Batch]:
-    for batch in batches:
-        if isinstance(batch, DslaError):
-            raise batch
-        yield batch
+    def _raising(self, batches: Iterator[Any]) -> Iterator[Batch]:
+        while (batch := next(batches, None)) is not None:
+            if isinstance(batch, DslaError):
+                # Let the workers go before raising: held by the error's traceback until the garbage collector
+                # finds it, each of them takes five seconds to end.
+                self._iterator = None
+                del batches
+                raise batch
+            yield batch
 
 
 def _loader(view: TrainView | PlainView, batches: Any, workers: int) -> BatchLoader:

@@ -96,8 +96,12 @@ class Backdrop:
 
     def ridge(self, top: Float[np.ndarray, "W"]) -> Image.Image:
         """The mask of everything below a line of heights, in pixels from the top."""
-        cover = np.arange(self.height, dtype=np.float32)[:, None] * 255 - (top * 255 - 128).astype(np.float32)
-        return Image.fromarray(np.clip(cover, 0, 255).astype(np.uint8))
+        first, last = (min(max(round(float(v)), 0), self.height) for v in (top.min() - 1, top.max() + 1))
+        cover = np.zeros((self.height, self.width), np.uint8)
+        cover[last:] = 255
+        rows = np.arange(first, last, dtype=np.float32)[:, None] * 255 - (top * 255 - 128).astype(np.float32)
+        cover[first:last] = np.clip(rows, 0, 255)
+        return Image.fromarray(cover)
 
     def waves(self, level: Number, swell: Number, bends: Number) -> Float[np.ndarray, "W"]:
         """A rolling line about `level`, `swell` high, both as shares of the picture's height."""

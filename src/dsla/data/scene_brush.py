@@ -33,6 +33,11 @@ def polygon(*corners: tuple[Number, Number]) -> Outline:
     return np.array(corners, dtype=np.float64)
 
 
+def rectangle(x1: Number, y1: Number, x2: Number, y2: Number) -> Outline:
+    """An upright rectangle."""
+    return polygon((x1, y1), (x2, y1), (x2, y2), (x1, y2))
+
+
 def curve(*knots: tuple[Number, Number]) -> Outline:
     """A smooth closed line through the knots (Catmull-Rom)."""
     p1 = np.array(knots, dtype=np.float64)

@@ -29,7 +29,7 @@ SCENE_CLASSES: tuple[str, ...] = tuple(name for name, _ in PAINTERS)
 MIN_VISIBLE = 0.45  # of an object's own pixels within the picture
 MIN_INSIDE = 0.6  # of its own pixels within the picture
 OPAQUE = 128
-BACKDROPS = 40  # backgrounds that the scenes of one seed share; each takes its own cut of one
+BACKDROPS = 32  # backgrounds that the scenes of one seed share; each takes its own cut of one
 
 _SPARE = 1.15  # how much larger than a picture a background is
 _FLYING = frozenset({"balloon", "butterfly", "rocket"})

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from dsla.data.scene_brush import Brush, curve, ellipse, mirrored, polygon, stroke
+from dsla.data.scene_brush import Brush, curve, ellipse, mirrored, polygon, rectangle, stroke
 from dsla.data.scene_colours import (
     BARK,
     BRICK,
@@ -20,6 +20,7 @@ from dsla.data.scene_colours import (
     SKY,
     TEAL,
     WHITE,
+    Colour,
     Rng,
     darker,
     lighter,
@@ -100,51 +101,17 @@ def boat(brush: Brush, rng: Rng) -> None:
 
 def house(brush: Brush, rng: Rng) -> None:
     """A cottage with a steep roof, a chimney and lit windows."""
-    wall = one_of(
-        rng,
-        CREAM,
-        WHITE,
-        lighter(MUSTARD, 0.45),
-        lighter(ROSE, 0.4),
-        lighter(SKY, 0.45),
-        lighter(CORAL, 0.35),
-    )
+    pale = (lighter(MUSTARD, 0.45), lighter(ROSE, 0.4), lighter(SKY, 0.45), lighter(CORAL, 0.35))
+    wall = one_of(rng, CREAM, WHITE, *pale)
     roof, door = two_of(rng, (BRICK, NAVY, TEAL, PLUM, CORAL, COCOA, FOREST))
     eaves, ridge = rng.uniform(-0.16, 0.02), rng.uniform(-0.95, -0.75)
-    half = rng.uniform(0.56, 0.74)
-    x = rng.uniform(0.25, 0.42)
-    brush.fill(
-        polygon((x, ridge - 0.02), (x + 0.2, ridge - 0.02), (x + 0.2, eaves), (x, eaves)),
-        BRICK,
-        darker(BRICK, 0.3),
-        angle=0,
-    )
-    brush.fill(
-        polygon(
-            (x - 0.03, ridge - 0.05),
-            (x + 0.23, ridge - 0.05),
-            (x + 0.23, ridge + 0.05),
-            (x - 0.03, ridge + 0.05),
-        ),
-        darker(BRICK, 0.4),
-    )
-    brush.fill(
-        polygon((-half, eaves - 0.1), (half, eaves - 0.1), (half, 0.95), (-half, 0.95)),
-        wall,
-        darker(wall, 0.18),
-        angle=25,
-    )
-    brush.fill(
-        polygon((-half, 0.82), (half, 0.82), (half, 0.95), (-half, 0.95)),
-        darker(wall, 0.3),
-        darker(wall, 0.4),
-    )
-    brush.fill(
-        polygon((-half, eaves), (half, eaves), (half, eaves + 0.13), (-half, eaves + 0.06)),
-        darker(wall, 0.45),
-        clip=True,
-        opacity=0.6,
-    )
+    half, x = rng.uniform(0.56, 0.74), rng.uniform(0.25, 0.42)
+    brush.fill(rectangle(x, ridge - 0.02, x + 0.2, eaves), BRICK, darker(BRICK, 0.3), angle=0)
+    brush.fill(rectangle(x - 0.03, ridge - 0.05, x + 0.23, ridge + 0.05), darker(BRICK, 0.4))
+    brush.fill(rectangle(-half, eaves - 0.1, half, 0.95), wall, darker(wall, 0.18), angle=25)
+    brush.fill(rectangle(-half, 0.82, half, 0.95), darker(wall, 0.3), darker(wall, 0.4))
+    shade = polygon((-half, eaves), (half, eaves), (half, eaves + 0.13), (-half, eaves + 0.06))
+    brush.fill(shade, darker(wall, 0.45), clip=True, opacity=0.6)
     peak = rng.uniform(0.0, 0.4)
     slope = polygon((-peak, ridge), (peak, ridge), (half + 0.2, eaves + 0.04), (-half - 0.2, eaves + 0.04))
     brush.fill(slope, lighter(roof, 0.12), darker(roof, 0.25), depth=0.3)
@@ -152,42 +119,21 @@ def house(brush: Brush, rng: Rng) -> None:
         y = ridge + (eaves + 0.04 - ridge) * k / 4
         brush.fill(stroke([(-0.98, y), (0.98, y)], 0.03, 0.03), darker(roof, 0.4), clip=True, opacity=0.45)
     glow = one_of(rng, (255, 222, 120), (255, 236, 170), (176, 214, 230))
-    sill = eaves + 0.3
-    entry = rng.choice([-0.3, 0.0, 0.3]) * half
-    places = [p for p in (-0.55 * half, 0.55 * half) if abs(p - entry) > 0.4 * half]
-    for p in places:
-        brush.fill(
-            polygon(
-                (p - 0.17, sill - 0.04),
-                (p + 0.17, sill - 0.04),
-                (p + 0.17, sill + 0.32),
-                (p - 0.17, sill + 0.32),
-            ),
-            WHITE,
-        )
-        brush.fill(
-            polygon((p - 0.13, sill), (p + 0.13, sill), (p + 0.13, sill + 0.28), (p - 0.13, sill + 0.28)),
-            glow,
-            darker(glow, 0.2),
-        )
-        brush.fill(
-            polygon((p - 0.02, sill), (p + 0.02, sill), (p + 0.02, sill + 0.28), (p - 0.02, sill + 0.28)),
-            WHITE,
-        )
-        brush.fill(
-            polygon(
-                (p - 0.13, sill + 0.12),
-                (p + 0.13, sill + 0.12),
-                (p + 0.13, sill + 0.16),
-                (p - 0.13, sill + 0.16),
-            ),
-            WHITE,
-        )
-    arch = curve(
-        (entry - 0.16, 0.94), (entry - 0.17, 0.5), (entry, 0.36), (entry + 0.17, 0.5), (entry + 0.16, 0.94)
-    )
-    brush.fill(arch, lighter(door, 0.1), darker(door, 0.3), depth=0.4)
+    entry = int(rng.integers(-1, 2)) * 0.3 * half
+    for middle in (-0.55 * half, 0.55 * half):
+        if abs(middle - entry) > 0.4 * half:
+            _window(brush, middle, eaves + 0.3, glow)
+    low, high = ((entry - 0.16, 0.94), (entry - 0.17, 0.5)), ((entry + 0.17, 0.5), (entry + 0.16, 0.94))
+    brush.fill(curve(*low, (entry, 0.36), *high), lighter(door, 0.1), darker(door, 0.3), depth=0.4)
     brush.fill(ellipse(entry + 0.09, 0.66, 0.035, 0.035), MUSTARD)
+
+
+def _window(brush: Brush, x: float, y: float, glow: Colour) -> None:
+    """A window of four panes about x, below y."""
+    brush.fill(rectangle(x - 0.17, y - 0.04, x + 0.17, y + 0.32), WHITE)
+    brush.fill(rectangle(x - 0.13, y, x + 0.13, y + 0.28), glow, darker(glow, 0.2))
+    brush.fill(rectangle(x - 0.02, y, x + 0.02, y + 0.28), WHITE)
+    brush.fill(rectangle(x - 0.13, y + 0.12, x + 0.13, y + 0.16), WHITE)
 
 
 def rocket(brush: Brush, rng: Rng) -> None:

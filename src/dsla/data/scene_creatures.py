@@ -18,6 +18,7 @@ from dsla.data.scene_colours import (
     SAGE,
     SKY,
     WHITE,
+    Colour,
     Rng,
     darker,
     lighter,
@@ -105,6 +106,11 @@ def cat(brush: Brush, rng: Rng) -> None:
             brush.fill(stroke([(x, y - 0.1), (x * 0.8, y + 0.12)], 0.07, 0.02), dark, clip=True)
         for x, y in ((-0.42, 0.45), (-0.45, 0.62), (0.42, 0.45), (0.45, 0.62)):
             brush.fill(stroke([(x * 1.15, y), (x * 0.65, y + 0.03)], 0.07, 0.02), dark, clip=True)
+    _cat_face(brush, rng, bib)
+
+
+def _cat_face(brush: Brush, rng: Rng, bib: Colour) -> None:
+    """Muzzle, eyes and nose."""
     brush.fill(ellipse(0, -0.2, 0.2, 0.13), bib, clip=True)
     iris = one_of(rng, (150, 190, 70), (240, 190, 70), (110, 180, 200))
     for x in (-0.23, 0.23):
@@ -231,52 +237,34 @@ def mushroom(brush: Brush, rng: Rng) -> None:
 def tree(brush: Brush, rng: Rng) -> None:
     """A leafy tree or a fir."""
     leaf = one_of(rng, SAGE, FOREST, (96, 148, 84), (66, 134, 112), (222, 146, 58), (204, 92, 62))
-    brush.fill(
-        curve((-0.1, 0.1), (0.1, 0.1), (0.11, 0.7), (0.22, 0.96), (-0.22, 0.96), (-0.11, 0.7)),
-        BARK,
-        COCOA,
-        angle=0,
-        depth=0.4,
-    )
+    trunk = curve((-0.1, 0.1), (0.1, 0.1), (0.11, 0.7), (0.22, 0.96), (-0.22, 0.96), (-0.11, 0.7))
+    brush.fill(trunk, BARK, COCOA, angle=0, depth=0.4)
     if rng.random() < 0.4:
-        wide = rng.uniform(0.6, 0.78)
-        for k, (top, low) in enumerate(((-0.3, 0.62), (-0.62, 0.22), (-0.97, -0.2))):
-            w = wide * (1 - 0.24 * k)
-            skirt = curve(
-                (0, top),
-                (w * 0.45, (top + low) / 2),
-                (w, low - 0.04),
-                (w * 0.45, low + 0.03),
-                (0, low),
-                (-w * 0.45, low + 0.03),
-                (-w, low - 0.04),
-                (-w * 0.45, (top + low) / 2),
-            )
-            brush.fill(skirt, lighter(leaf, 0.1 + 0.08 * k), darker(leaf, 0.3), angle=90, depth=0.6)
-        return
+        _needles(brush, leaf, rng.uniform(0.6, 0.78))
+    else:
+        _leaves(brush, rng, leaf)
+
+
+def _needles(brush: Brush, leaf: Colour, wide: float) -> None:
+    """Three skirts, the lowest `wide` to each side."""
+    for k, (top, low) in enumerate(((-0.3, 0.62), (-0.62, 0.22), (-0.97, -0.2))):
+        w, middle = wide * (1 - 0.24 * k), (top + low) / 2
+        right = ((w * 0.45, middle), (w, low - 0.04), (w * 0.45, low + 0.03))
+        left = ((-w * 0.45, low + 0.03), (-w, low - 0.04), (-w * 0.45, middle))
+        skirt = curve((0, top), *right, (0, low), *left)
+        brush.fill(skirt, lighter(leaf, 0.1 + 0.08 * k), darker(leaf, 0.3), angle=90, depth=0.6)
+
+
+def _leaves(brush: Brush, rng: Rng, leaf: Colour) -> None:
+    """A crown of puffs, the lit ones in front, now and then with fruit."""
     spread = rng.uniform(0.8, 1.0)
-    puffs = (
-        (-0.4, 0.02, 0.38),
-        (0.42, 0.04, 0.36),
-        (0.0, 0.12, 0.36),
-        (-0.36, -0.4, 0.38),
-        (0.36, -0.38, 0.4),
-        (0.0, -0.58, 0.38),
-        (0.0, -0.2, 0.44),
-    )
-    for k, (x, y, r) in enumerate(puffs):
-        r *= rng.uniform(0.9, 1.08)
+    xs, ys = (-0.4, 0.42, 0.0, -0.36, 0.36, 0.0, 0.0), (0.02, 0.04, 0.12, -0.4, -0.38, -0.58, -0.2)
+    for k, (x, y) in enumerate(zip(xs, ys, strict=True)):
+        r = rng.uniform(0.34, 0.42) + (0.05 if k == 6 else 0.0)
         tint = mix(darker(leaf, 0.28), lighter(leaf, 0.12), k / 6)
         brush.fill(ellipse(x * spread, y, r * spread, r), lighter(tint, 0.12), darker(tint, 0.15), depth=0.55)
     if rng.random() < 0.5:
         fruit = one_of(rng, BRICK, MUSTARD, ROSE, CREAM)
-        for x, y in (
-            (-0.42, -0.32),
-            (-0.12, 0.12),
-            (0.3, -0.5),
-            (0.45, 0.0),
-            (-0.06, -0.62),
-            (0.1, -0.18),
-            (-0.5, 0.08),
-        ):
+        xs, ys = (-0.42, -0.12, 0.3, 0.45, -0.06, 0.1, -0.5), (-0.32, 0.12, -0.5, 0.0, -0.62, -0.18, 0.08)
+        for x, y in zip(xs, ys, strict=True):
             brush.fill(ellipse(x * spread, y, 0.075, 0.075), fruit, darker(fruit, 0.2), depth=0.6)

@@ -1,1 +1,1 @@
-"""engine"""
+"""Training, evaluation and prediction."""

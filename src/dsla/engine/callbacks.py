@@ -141,7 +141,7 @@ class EpochLines(Callback):
         terms = "  ".join(
             f"{name.removeprefix('train/loss_').removesuffix('_epoch')} {float(metrics[name]):.3f}"
             for name in sorted(metrics)
-            if name.startswith("train/loss_") and name.endswith("_epoch")
+            if name.startswith("train/loss_") and name.endswith("_epoch") and name != "train/loss_epoch"
         )
         scores = "  ".join(
             f"{name.removeprefix('val/')} {100 * float(metrics[name]):.1f}"
@@ -152,6 +152,7 @@ class EpochLines(Callback):
             f"epoch {done:>3}/{total}  {terms}  [bold]{scores}[/bold]  "
             f"{_clock(spent)} spent, {_clock(left)} left",
             highlight=False,
+            soft_wrap=True,
         )
 
 

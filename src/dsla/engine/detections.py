@@ -133,7 +133,7 @@ def _unknown_class(wanted: str | int, class_names: Sequence[str]) -> str:
 
 
 def _require_array(field: str, values: Any, dtype: type, wanted: str, shape: tuple[int | None, ...]) -> None:
-    """`wanted` is the shape as a person reads it, `shape` as it is checked, where None stands for any length."""
+    """`wanted` is the shape as a person reads it, `shape` as it is checked: None stands for any length."""
     expected = f"{field}: wanted {np.dtype(dtype).name} of shape {wanted}"
     if not isinstance(values, np.ndarray):
         raise ValueError(f"{expected}, got a {type(values).__name__}")

@@ -1,199 +1,224 @@
-"""Find things in pictures with a trained model."""
+"""From pictures on the disk to files of detections: pictures with boxes, a COCO-result json, a csv."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, overload
+import csv
+import glob
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
-import torch
-from jaxtyping import UInt8
 from torch import Tensor
 
-from dsla.config import Config, parse_config
-from dsla.data.dataset import DetectionData
-from dsla.data.image import Picture, decode_image
-from dsla.data.resize import Resize
-from dsla.data.sample import Batch, Sample
+from dsla.data.image import decode_image
 from dsla.engine.detections import Detections, class_indices
-from dsla.engine.evaluate import Evaluation, evaluate
-from dsla.engine.modelfile import ModelFile, read_model
-from dsla.errors import ConfigError, DataError, ModelError
-from dsla.models import Detector, detect
-from dsla.version import __version__
+from dsla.engine.draw import draw_detections
+from dsla.engine.files import write_atomically
+from dsla.engine.predictor import SCORE_THRESHOLD, Predictor, load
+from dsla.errors import ConfigError, DataError
 
-SCORE_THRESHOLD = 0.3
+__all__ = ["FORMATS", "FoundPictures", "Predictor", "Written", "find_pictures", "load", "predict_to_files"]
+
+FORMATS = ("images", "coco", "csv")
+SUFFIXES = frozenset(
+    (".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
+)
 
 
-@dataclass(frozen=True, eq=False)
-class Predictor:
-    """A trained detector, ready for pictures; made by `load`."""
+class FoundPictures(NamedTuple):
+    """Pictures in the order of their sources, each once; and the files of folders that are no pictures."""
 
-    detector: Detector
-    class_names: tuple[str, ...]
-    config: Config
-    """The settings that it was trained with; its size of pictures and way of decoding hold here too."""
-    device: torch.device
-    file: ModelFile
+    pictures: list[Path]
+    skipped: list[Path]
 
-    @overload
-    def predict(
-        self,
-        images: Picture,
-        score_threshold: float = ...,
-        *,
-        classes: Sequence[str | int] | None = ...,
-        batch: int = ...,
-    ) -> Detections: ...
 
-    @overload
-    def predict(
-        self,
-        images: Sequence[Picture],
-        score_threshold: float = ...,
-        *,
-        classes: Sequence[str | int] | None = ...,
-        batch: int = ...,
-    ) -> list[Detections]: ...
+@dataclass(frozen=True)
+class Written:
+    """What `predict_to_files` did."""
 
-    def predict(
-        self,
-        images: Picture | Sequence[Picture],
-        score_threshold: float = SCORE_THRESHOLD,
-        *,
-        classes: Sequence[str | int] | None = None,
-        batch: int = 8,
-    ) -> Detections | list[Detections]:
-        """Find things in one picture, or in each of a list.
+    files: tuple[Path, ...]
+    """The folder of pictures, the json, the csv, as far as they were asked for."""
+    pictures: int
+    """Pictures that were read."""
+    detections: int
+    failures: tuple[tuple[Path, str], ...]
+    """Pictures that could not be read, and why."""
+    skipped: tuple[Path, ...]
+    """Files in the given folders that are no pictures."""
 
-        Args:
-            images: path, encoded bytes, Pillow image, array (H, W, 3), tensor (3, H, W), or a list of such.
-            score_threshold: what scores less is left out.
-            classes: names or indices of the classes wanted; None for all.
-            batch: pictures at a time. It changes speed and memory, never the result beyond rounding.
 
-        Returns one `Detections` for one picture, a list in the same order for a list. Raises `DataError`
-        where a picture cannot be read, and `ConfigError` for an unknown class, naming the nearest known one.
-        """
-        several = isinstance(images, list | tuple)
-        pictures: Sequence[Any] = images if several else [images]  # pyright: ignore[reportAssignmentType]
-        wanted = None if classes is None else class_indices(classes, self.class_names)
-        found: list[Detections] = []
-        for start in range(0, len(pictures), batch):
-            chunk = pictures[start : start + batch]
-            names = [str(picture) if _is_path(picture) else None for picture in chunk]
-            decoded = [decode_image(picture) for picture in chunk]
-            found += self.predict_decoded(decoded, names, score_threshold)
-        if wanted is not None:
-            found = [detections.filter(classes=wanted) for detections in found]
-        return found if several else found[0]
+def find_pictures(sources: Sequence[str | Path], exclude: Path | None = None) -> FoundPictures:
+    """List the pictures that files, folders (and what is below) and patterns such as `a/*.jpg` stand for.
 
-    @torch.no_grad()
-    def predict_decoded(
-        self,
-        images: Sequence[UInt8[Tensor, "3 _ _"]],
-        names: Sequence[str | None],
-        score_threshold: float = SCORE_THRESHOLD,
-    ) -> list[Detections]:
-        """Find things in RGB pictures, all at once; `names` goes into the results.
+    A file that is named is taken whatever its suffix; in folders and patterns only picture suffixes are, and
+    nothing inside `exclude`. Raises `DataError` where a source does not exist or there is no picture at all.
+    """
+    pictures: dict[Path, None] = {}
+    skipped: dict[Path, None] = {}
+    for source in sources:
+        for file, named in _expand(source):
+            if named or (file.suffix.lower() in SUFFIXES and not (exclude and exclude in file.parents)):
+                pictures[file] = None
+            else:
+                skipped[file] = None
+    if not pictures:
+        others = f" ({len(skipped)} other files)" if skipped else ""
+        raise DataError(
+            f"{', '.join(map(str, sources)) or 'no source'}: no pictures there{others}; "
+            f"known suffixes are {' '.join(sorted(SUFFIXES))}"
+        )
+    return FoundPictures(list(pictures), list(skipped))
 
-        Pictures of one size go through the network together. Others do not, since padding would reach the
-        group normalisation of the head, and what is found in a picture would depend on its company.
-        """
-        resize = Resize(self.config.data.imgsz, self.config.data.shorter)
-        decoding = replace(self.config.inference, score_threshold=score_threshold)
-        samples = [resize(_sample(image, index)) for index, image in enumerate(images)]
-        found: dict[int, Detections] = {}
-        for size in dict.fromkeys(sample.size for sample in samples):
-            pictures = Batch.collate([sample for sample in samples if sample.size == size])
-            there = pictures.to(self.device)
-            output = self.detector(self.detector.preprocess(there.images, there.sizes))
-            for place, detected in enumerate(detect(output, there.sizes, decoding)):
-                index = pictures.image_ids[place]
-                found[index] = Detections(
-                    boxes=pictures.boxes_to_picture(place, detected.boxes.float().cpu()).numpy(),
-                    scores=detected.scores.float().cpu().numpy(),
-                    labels=detected.labels.cpu().numpy(),
-                    class_names=self.class_names,
-                    size=pictures.original_sizes[place],
-                    name=names[index],
-                )
-        return [found[index] for index in range(len(images))]
 
-    def evaluate(
-        self,
-        data: DetectionData,
-        *,
-        batch: int = 8,
-        workers: int = 0,
-        progress: Callable[[int], object] | None = None,
-    ) -> tuple[Evaluation, list[dict[str, Any]]]:
-        """COCO's figures on a data set, and the detections as COCO-result entries.
+def predict_to_files(
+    predictor: Predictor,
+    sources: Sequence[str | Path],
+    out: str | Path,
+    formats: Sequence[str] = FORMATS,
+    *,
+    score_threshold: float = SCORE_THRESHOLD,
+    classes: Sequence[str | int] | None = None,
+    batch: int = 8,
+    progress: Callable[[int, int], object] | None = None,
+) -> Written:
+    """Find things in all pictures of the sources and write what was found.
 
-        Raises `DataError` where the data's classes are not the model's, in the same order.
-        """
-        if data.class_names != self.class_names:
-            raise DataError(_other_classes(data.class_names, self.class_names))
-        return evaluate(
-            self.detector,
-            data,
-            batch=batch,
-            workers=workers,
-            resize=Resize(self.config.data.imgsz, self.config.data.shorter),
-            decoding=self.config.inference,
-            device=self.device,
-            progress=progress,
+    Args:
+        predictor: the model, made by `dsla.load`.
+        sources: files, folders, patterns.
+        out: folder for `images/`, `detections.json` and `detections.csv`.
+        formats: which of "images", "coco", "csv" to write.
+        score_threshold: what scores less is left out.
+        classes: names or indices of the classes wanted; None for all.
+        batch: pictures at a time.
+        progress: called with the number of pictures done and of all.
+
+    A picture that cannot be read is listed in the result with its reason, and the rest is done. In the json,
+    `image_id` counts the listed pictures from 1, `category_id` the model's classes from 1, and `file_name` is
+    added. Raises `ConfigError` for an unknown format or class and `DataError` where there is no picture.
+    """
+    out = Path(out)
+    for wanted in formats:
+        if wanted not in FORMATS:
+            raise ConfigError(f"format {wanted!r} is unknown; known are {', '.join(FORMATS)}")
+    indices = (
+        range(len(predictor.class_names))
+        if classes is None
+        else class_indices(classes, predictor.class_names)
+    )
+    listed = find_pictures(sources, exclude=out / "images")
+    found: list[tuple[int, Detections]] = []
+    failures: list[tuple[Path, str]] = []
+    names = _free_names(listed.pictures)
+    numbered = list(enumerate(listed.pictures))
+    for start in range(0, len(numbered), batch):
+        decoded = _decode(numbered[start : start + batch], failures)
+        images = [image for _, image in decoded]
+        sources_of = [str(listed.pictures[index]) for index, _ in decoded]
+        for (index, image), all_classes in zip(
+            decoded, predictor.predict_decoded(images, sources_of, score_threshold), strict=True
+        ):
+            detections = all_classes.filter(classes=list(indices))
+            found.append((index + 1, detections))
+            if "images" in formats:
+                _save_drawing(image, detections, out / "images" / names[index])
+        if progress is not None:
+            progress(min(start + batch, len(numbered)), len(numbered))
+    return Written(
+        files=tuple(_write_tables(found, out, formats)),
+        pictures=len(found),
+        detections=sum(len(detections) for _, detections in found),
+        failures=tuple(failures),
+        skipped=tuple(listed.skipped),
+    )
+
+
+def _expand(source: str | Path) -> Iterator[tuple[Path, bool]]:
+    """Files of a source, and whether the file itself was named."""
+    path = Path(source)
+    if path.is_file():
+        yield path, True
+    elif path.is_dir():
+        for file in sorted(path.rglob("*")):
+            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
+            if file.is_file() and not hidden:
+                yield file, False
+    elif glob.has_magic(str(source)):
+        matches = sorted(glob.glob(str(source), recursive=True))  # noqa: PTH207  (Path.glob wants a base folder)
+        if not matches:
+            raise DataError(f"{source}: the pattern matches nothing; check it, and quote it in the shell")
+        yield from ((Path(match), False) for match in matches if Path(match).is_file())
+    else:
+        raise DataError(
+            f"{source}: no such file or folder; give pictures, folders, or patterns such as 'a/*.jpg'"
         )
 
 
-def load(path: Any, device: str | torch.device = "cpu") -> Predictor:
-    """Load a model file, or the best model of a run folder, onto a device.
-
-    Raises `ModelError` where the file cannot be used, with the cure, and `ConfigError` for an unknown device.
-    """
-    file = read_model(path)
-    try:
-        config = parse_config(file.config, str(file.path))
-    except ConfigError as error:
-        made_by = file.versions.get("dsla", "unknown")
-        raise ModelError(f"{error}\nThe model was made by dsla {made_by}; this is {__version__}") from error
-    detector = config.build_detector(len(file.class_names), weights="none")
-    try:
-        detector.load_state_dict(file.state)
-    except RuntimeError as error:
-        raise ModelError(f"{file.path}: its weights do not fit its own settings: {error}") from error
-    try:
-        place = torch.device(device)
-        detector.to(place).eval()
-    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"device {device}: cannot be used here ({reason}); cpu always can") from error
-    return Predictor(detector, file.class_names, config, place, file)
+def _decode(
+    numbered: Iterable[tuple[int, Path]], failures: list[tuple[Path, str]]
+) -> list[tuple[int, Tensor]]:
+    """Decode what can be; the rest joins the failures."""
+    decoded: list[tuple[int, Tensor]] = []
+    for index, path in numbered:
+        try:
+            decoded.append((index, decode_image(path)))
+        except DataError as error:  # noqa: PERF203  (each picture fails or not on its own)
+            failures.append((path, str(error)))
+    return decoded
 
 
-def _is_path(picture: Any) -> bool:
-    return isinstance(picture, str) or hasattr(picture, "__fspath__")
+def _free_names(paths: Sequence[Path]) -> list[str]:
+    """A file name for each picture; pictures of the same name from different folders get a number."""
+    taken: set[str] = set()
+    names: list[str] = []
+    for path in paths:
+        name, number = f"{path.stem}.jpg", 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{path.stem}-{number}.jpg"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
 
 
-def _sample(image: UInt8[Tensor, "3 H W"], index: int) -> Sample:
-    return Sample(
-        image=image,
-        boxes=torch.zeros(0, 4),
-        labels=torch.zeros(0, dtype=torch.int64),
-        ignore=torch.zeros(0, dtype=torch.bool),
-        image_id=index,
-        name="",
-        original_size=(image.shape[1], image.shape[2]),
-    )
+def _save_drawing(image: Tensor, found: Detections, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    drawing = draw_detections(image, found.boxes, found.labels, found.scores, found.class_names)
+    drawing.save(path, quality=92, subsampling=0)
 
 
-def _other_classes(data: Sequence[str], model: Sequence[str]) -> str:
-    extra = [name for name in data if name not in model]
-    missing = [name for name in model if name not in data]
-    parts = [
-        f"only in the data: {', '.join(extra[:10])}" if extra else "",
-        f"only in the model: {', '.join(missing[:10])}" if missing else "",
-        "" if extra or missing else "the same names in another order",
+def _write_tables(
+    found: Sequence[tuple[int, Detections]], out: Path, formats: Sequence[str]
+) -> Iterator[Path]:
+    """Write what was asked for and name each file or folder that is there now."""
+    if "images" in formats and found:
+        yield out / "images"
+    for wanted, name, table in (("coco", "detections.json", _coco), ("csv", "detections.csv", _csv)):
+        if wanted in formats:
+            content = table(found).encode()
+            write_atomically(out / name, lambda file, content=content: file.write(content))
+            yield out / name
+
+
+def _coco(found: Sequence[tuple[int, Detections]]) -> str:
+    entries = [
+        entry | {"file_name": detections.name}
+        for image_id, detections in found
+        for entry in detections.to_coco(image_id)
     ]
-    return (
-        f"the data have {len(data)} classes and the model {len(model)}; {'; '.join(filter(None, parts))}. "
-        "Evaluate on data with the classes that the model was trained on"
-    )
+    return json.dumps(entries, indent=None, ensure_ascii=False)
+
+
+def _csv(found: Sequence[tuple[int, Detections]]) -> str:
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("file", "label", "class_name", "score", "x1", "y1", "x2", "y2"))
+    for _, detections in found:
+        rows = zip(
+            detections.labels.tolist(), detections.scores.tolist(), detections.boxes.tolist(), strict=True
+        )
+        for label, score, box in rows:
+            sides = [f"{side:.2f}" for side in box]
+            table.writerow((detections.name, label, detections.class_names[label], f"{score:.4f}", *sides))
+    return text.getvalue()

@@ -10,6 +10,7 @@
 """
 
 import json
+import logging
 import platform
 import time
 import warnings
@@ -77,6 +78,8 @@ def train(
         TrainingError: if a loss is not finite.
     """
     console = console or Console(quiet=True)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # it announces every device that is not here
     _check_folder(out, resume)
     if splits.val is not None and splits.val.class_names != splits.train.class_names:
         raise DataError(
@@ -189,9 +192,17 @@ def _fit(
         else None
     )
     with warnings.catch_warnings():
-        # Lightning counts the machine's cores and advises more loader processes; ours is a setting of the run.
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+        # Lightning's advice on what is a setting of the run here (loader processes, frozen layers), and a
+        # deprecation between it and torch: nothing that a user could act on.
+        for advice in (
+            ".*does not have many workers.*",
+            ".*smaller than the logging interval.*",
+            ".*in eval mode at the start of training.*",
+            ".*LeafSpec.*",
+            ".*no `val_dataloader`.*",
+            ".*tensorboardX.*",
+        ):
+            warnings.filterwarnings("ignore", message=advice)
         trainer.fit(module, loader, val, ckpt_path=checkpoint, weights_only=True)
         if val is not None and trainer.current_epoch % config.train.evaluate_every:
             trainer.validate(module, val, verbose=False)

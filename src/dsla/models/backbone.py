@@ -99,13 +99,11 @@ def build_backbone(
 
     Args:
         name: any name of `timm.list_models()`, with or without the tag of its weights.
-        weights: "bundled" (only `tf_efficientnet_lite0`), "timm" (downloaded), "none" (random), or a weight
-            file.
+        weights: "bundled" (only `tf_efficientnet_lite0`), "timm" (downloaded), "none" (random), or a file.
         levels: levels wanted, ascending, 2 for the stride 4 to 5 for the stride 32.
         frozen_stages: 0 trains everything; n freezes the stem and the first n stages, see above.
         freeze_norm: batch norms keep their stored statistics.
-        freeze_affine: frozen batch norms keep their scale and shift too, as torchvision's FrozenBatchNorm2d
-            does.
+        freeze_affine: frozen batch norms keep scale and shift too, as torchvision's FrozenBatchNorm2d does.
 
     Raises:
         ModelError: if there is no such network, it has no features at a stride, or its weights cannot be had.
@@ -120,7 +118,7 @@ def build_backbone(
     indices = _feature_indices(name, [int(f["reduction"]) for f in info], levels)
 
     def create(**options: Any) -> nn.Module:
-        return _create(name, out_indices=indices, **options)
+        return _trim(_create(name, out_indices=indices, **options), str(info[indices[-1]]["module"]))
 
     net = _with_weights(name, weights, create)
     _check_any_size(name, net, 2 ** max(levels))
@@ -165,7 +163,7 @@ def _feature_indices(name: str, reductions: list[int], levels: tuple[int, ...]) 
     if len(set(reductions)) == 1:
         raise ModelError(
             f"backbone {name}: all its features have stride {reductions[0]}, a plain transformer without "
-            "a pyramid; choose a hierarchical network, such as resnet50, convnext_tiny or swinv2_tiny_window8_256"
+            "a pyramid; choose a hierarchical network, such as resnet50 or convnext_tiny"
         )
     missing = [2**n for n in levels if 2**n not in reductions]
     if missing:
@@ -174,6 +172,15 @@ def _feature_indices(name: str, reductions: list[int], levels: tuple[int, ...]) 
             f"{', '.join(map(str, sorted(set(reductions))))}; choose other levels or another backbone"
         )
     return tuple(max(i for i, r in enumerate(reductions) if r == 2**n) for n in levels)
+
+
+def _trim(net: nn.Module, end: str) -> nn.Module:
+    """Drop what comes after module `end`; timm keeps and runs all blocks of EfficientNets and MobileNets."""
+    parent, _, index = end.partition(".")
+    container = getattr(net, parent, None)
+    if isinstance(container, nn.Sequential) and index.isdigit():
+        del container[int(index) + 1 :]
+    return net
 
 
 def _first_stages(name: str, net: nn.Module, info: list[dict[str, Any]], stages: int) -> list[str]:

@@ -1,9 +1,7 @@
 """The head that all levels share: a class and a box tower (Tian et al., "FCOS"; Su et al., "DSLA").
 
-Letters: B images, P points over all levels, C classes, L levels. A tower is n times 3x3 convolution,
-    GroupNorm, ReLU.
-With z = scale_level * (box convolution's output), the distances from a point to the four sides are, in
-pixels:
+Letters: B images, P points over all levels, C classes. A tower is n times 3x3 convolution, GroupNorm, ReLU.
+With z = scale_level * (box convolution's output), the distances to the four sides are, in pixels:
 
     exp          exp(z)              the papers' R-50 recipes: no stride in it
     relu         relu(z) * stride    FCOS's and DSLA's later recipes (`norm_on_bbox`)

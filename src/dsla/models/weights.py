@@ -201,14 +201,13 @@ def load_matching(name: str, net: nn.Module, tensors: Mapping[str, Tensor], *, s
         ModelError: if nothing matches, or tensors are missing, unexpected or of another shape; all are
             listed.
     """
-    own = {_plain(k): k for k in net.state_dict()}
+    own = {_plain(k.removeprefix("model.")): k for k in net.state_dict()}  # timm's wrapper of some networks
     prefix = max(PREFIXES, key=lambda p: sum(_plain(k[len(p) :]) in own for k in tensors if k.startswith(p)))
     given = {_plain(k[len(prefix) :]): k for k in tensors if k.startswith(prefix)}
     if not own.keys() & given.keys():
         raise ModelError(
             f"{source}: none of its {len(tensors)} tensors ({_some(list(tensors))}) belongs to backbone "
-            f"{name}; "
-            f"expected names like {_some(list(own.values()))}"
+            f"{name}; expected names like {_some(list(own.values()))}"
         )
     state = net.state_dict()
     dropped = {_plain(k) for k in _whole_network(name)}
@@ -236,7 +235,7 @@ def load_matching(name: str, net: nn.Module, tensors: Mapping[str, Tensor], *, s
 
 def _plain(key: str) -> str:
     """Make names of timm's whole network (`stages.0.x`) and of its feature network (`stages_0.x`) equal."""
-    return key.removeprefix("model.").replace(".", "_")
+    return key.replace(".", "_")
 
 
 def _whole_network(name: str) -> dict[str, torch.Size]:

@@ -1,1 +1,19 @@
-"""report"""
+"""Figures and sheets made from what a run leaves behind; nothing here computes a result."""
+
+from dsla.report.gallery import contact_sheet, detection_sheet, gallery
+from dsla.report.labels import draw_labels, draw_static_labels
+from dsla.report.plots import plot_confusion, plot_curves, plot_precision_recall, read_metrics
+from dsla.report.run import write_run_plots
+
+__all__ = [
+    "contact_sheet",
+    "detection_sheet",
+    "draw_labels",
+    "draw_static_labels",
+    "gallery",
+    "plot_confusion",
+    "plot_curves",
+    "plot_precision_recall",
+    "read_metrics",
+    "write_run_plots",
+]

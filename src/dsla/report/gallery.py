@@ -84,7 +84,7 @@ def gallery(
     score_threshold: float = 0.3,
     width: int = 480,
 ) -> Image.Image:
-    """Pictures of a data set, taken evenly from it, with the truth at the left and what was found at the right.
+    """Pictures of a data set, taken evenly from it: the truth at the left, what was found at the right.
 
     Args:
         data: with true boxes; ignore regions are drawn grey.

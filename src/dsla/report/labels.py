@@ -26,7 +26,9 @@ from dsla.report.style import figure
 _NIGHT, _PALE, _DIM = "#10141C", "#F2F4F8", "#9AA6B5"
 # From cold to hot with steadily rising lightness, so that it reads in grey and to colour-blind eyes too.
 _HEAT = LinearSegmentedColormap.from_list("heat", ["#3B2A8C", "#8A2FA5", "#D8456F", "#F98E3C", "#FDF0A6"])
-_ZOOM = 4  # pixels drawn a pixel of the picture: cells need round corners
+_DRAWN = (
+    800  # pixels of a panel's longer side, at least, before it is scaled to the figure: for round corners
+)
 
 
 def draw_labels(
@@ -61,6 +63,7 @@ def draw_labels(
     ratio = image.shape[1] / image.shape[2]
     with figure(3.6 * columns, (3.6 * ratio + 0.36) * rows + 0.9) as fig:
         fig.set_facecolor(_NIGHT)
+        fig.set_layout_engine("constrained", w_pad=0.09, h_pad=0.09, wspace=0, hspace=0)
         panels = fig.subplots(rows, columns, squeeze=False).flatten()
         for panel in panels:
             panel.set_axis_off()
@@ -80,7 +83,7 @@ def draw_labels(
         bar.ax.tick_params(colors=_DIM)
         bar.outline.set_visible(False)
         if title:
-            fig.suptitle(title, color=_PALE, fontsize=15, fontweight="bold")
+            fig.suptitle(title, x=0.012, ha="left", color=_PALE, fontsize=15, fontweight="bold")
     return fig
 
 
@@ -120,17 +123,20 @@ def draw_static_labels(
 def _scene(
     panel: Axes, image: UInt8[Tensor, "3 H W"], truth: GroundTruth, class_names: Sequence[str]
 ) -> None:
-    panel.imshow(image.permute(1, 2, 0).numpy(), extent=_extent(image), interpolation="lanczos")
+    panel.imshow(image.permute(1, 2, 0).numpy(), extent=_extent(image), interpolation="antialiased")
     for box, label, ignored in zip(
         truth.boxes.tolist(), truth.labels.tolist(), truth.ignore.tolist(), strict=True
     ):
         color = tuple(value / 255 for value in class_color(label))
         _outline(panel, box, "#B0B0B0" if ignored else color, 1.8, 1.0)
         if not ignored:
-            panel.text(
-                box[0] + 2, max(box[1] - 3, 9), class_names[label], color=color, fontsize=7.5, fontweight="bold",
-                path_effects=[withStroke(linewidth=2, foreground="#10141CCC")],
-            )  # fmt: skip
+            em = image.shape[1] / 40
+            above = box[1] > 1.5 * em
+            left = box[0] < 0.85 * image.shape[2]
+            x, y = (box[0] if left else box[2]), box[1] + (-0.3 if above else 0.4) * em
+            name = panel.text(x, y, str(class_names[label]), color=color, va="bottom" if above else "top")
+            name.set(fontsize=7.5, fontweight="bold", ha="left" if left else "right")
+            name.set_path_effects([withStroke(linewidth=2, foreground="#10141CCC")])
     _heading(panel, "The scene", f"{int((~truth.ignore).sum())} boxes")
     _frame(panel, image)
 
@@ -140,22 +146,27 @@ def _level(
 ) -> None:
     grey = (image.float() / 255 * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(dim=0)
     panel.imshow(
-        grey.numpy() * 0.62, cmap="gray", vmin=0, vmax=1, extent=_extent(image), interpolation="lanczos"
+        grey.numpy() * 0.5, cmap="gray", vmin=0, vmax=1, extent=_extent(image), interpolation="antialiased"
     )
-    panel.imshow(_cells(image, points, values, level), extent=_extent(image), interpolation="antialiased")
+    if _of_level(points, values, level).any():
+        cells = _cells(image, points, values, level)
+        panel.imshow(cells, extent=_extent(image), interpolation="antialiased")
     _frame(panel, image)
 
 
 def _cells(
     image: UInt8[Tensor, "3 H W"], points: Points, values: Float[Tensor, " P"], level: int
-) -> Float[np.ndarray, "h w 4"]:
-    """RGBA of the cells of one level: rounded squares around its points, clear where the label is 0."""
-    stride, start = points.strides[level], points.starts[level]
-    h, w = points.sizes[level]
-    lattice = values[start : start + h * w].reshape(h, w).numpy()
+) -> UInt8[np.ndarray, "h w 4"]:
+    """RGBA bytes of one level's cells: rounded squares around its points, clear where the label is 0."""
+    zoom = -(-_DRAWN // max(image.shape[1:]))
+    stride, (h, w) = points.strides[level], points.sizes[level]
+    lattice = _of_level(points, values, level).reshape(h, w)
     # A point lies at (index + offset) * stride; its cell reaches half a stride to each side.
     shift = (points.offset - 0.5) * stride
-    y, x = (((np.arange(side * _ZOOM) + 0.5) / _ZOOM - shift) / stride for side in image.shape[1:])
+    y, x = (
+        (((np.arange(side * zoom) + 0.5) / zoom - shift) / stride).astype(np.float32)
+        for side in image.shape[1:]
+    )
     row, column = np.floor(y).astype(int), np.floor(x).astype(int)
     inside = np.outer((row >= 0) & (row < h), (column >= 0) & (column < w))
     value = lattice[row.clip(0, h - 1)[:, None], column.clip(0, w - 1)[None, :]] * inside
@@ -163,10 +174,15 @@ def _cells(
     reach, corner = 0.46, 0.16
     away_y, away_x = np.abs(y - row - 0.5)[:, None], np.abs(x - column - 0.5)[None, :]
     beyond = np.hypot((away_y - reach + corner).clip(0), (away_x - reach + corner).clip(0)) - corner
-    cover = (0.5 - beyond * stride * _ZOOM / 1.5).clip(0, 1)
-    rgba = _HEAT(value)
-    rgba[..., 3] = np.where(value > 0, (0.35 + 0.55 * value) * cover, 0)
+    cover = (0.5 - beyond * (stride * zoom / 1.5)).clip(0, 1)
+    rgba = _HEAT(value, bytes=True)
+    rgba[..., 3] = 255 * np.where(value > 0, (0.45 + 0.5 * value) * cover, 0)
     return rgba
+
+
+def _of_level(points: Points, values: Float[Tensor, " P"], level: int) -> Float[np.ndarray, " Q"]:
+    h, w = points.sizes[level]
+    return values[points.starts[level] :][: h * w].numpy()
 
 
 def _level_title(points: Points, level: int, ranges: Sequence[tuple[float, float]] | None) -> str:

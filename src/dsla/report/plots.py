@@ -30,7 +30,9 @@ def read_metrics(path: str | Path) -> dict[str, tuple[list[float], list[float]]]
     series: dict[str, tuple[list[float], list[float]]] = {}
     with Path(path).open(newline="", encoding="utf-8") as file:
         for number, row in enumerate(csv.DictReader(file)):
-            at = next((x for key in ("epoch", "step") if (x := _number(row.get(key))) is not None), number)
+            at = next(
+                (x for key in ("epoch", "step") if (x := _number(row.get(key))) is not None), float(number)
+            )
             for name, cell in row.items():
                 value = _number(cell)
                 if value is not None:
