@@ -148,6 +148,16 @@ def test_validation_sees_every_picture_once(data: CocoData, world: int) -> None:
         assert [list(chain(*part)) for part in seen] == [list(range(r, 11, world)) for r in range(world)]
 
 
+def test_validation_batches_hold_one_padded_size(write_coco: Callable[..., Path], coco: dict[str, Any]) -> None:
+    images = [
+        {"id": i, "file_name": f"{i}.png", "width": w, "height": h}
+        for i, (w, h) in enumerate([(40, 30), (30, 40), (40, 31), (40, 30), (30, 40)])
+    ]
+    data = open_data(write_coco(train={**coco, "images": images, "annotations": []})).train
+    loader = val_loader(data, batch=8, workers=0, resize=Resize(64))
+    assert [batch.image_ids for batch in loader] == [(0, 2, 3), (1, 4)]
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_errors_come_through_clean(data: CocoData, workers: int) -> None:
     Path(data.record(6).name).write_bytes(b"")

@@ -17,7 +17,7 @@ from dsla.data.augment import Augment
 from dsla.data.dataset import DetectionData
 from dsla.data.mosaic import mosaic
 from dsla.data.resize import Resize
-from dsla.data.sample import Batch, Sample
+from dsla.data.sample import DIVISOR, Batch, Sample
 from dsla.errors import ConfigError, DslaError
 
 # Keeps the order of an epoch apart from the stream of its picture number 0, 1, ...
@@ -197,13 +197,22 @@ def train_loader(
 def val_loader(
     data: DetectionData, *, batch: int, workers: int, resize: Resize, rank: int = 0, world: int = 1
 ) -> BatchLoader:
-    """Every picture once, in order, not augmented; rank r takes every `world`-th picture, none twice.
+    """Every picture once, not augmented; rank r takes every `world`-th picture, none twice.
 
-    Processes may get different numbers of batches, so nothing may wait for the others within a batch.
+    A batch holds pictures of one padded size: padding reaches the head's group normalisation, and what is found
+    in a picture must not depend on its company. Processes may get different numbers of batches, so nothing may
+    wait for the others within a batch.
 
     Args:
-        batch: pictures of a batch of this process.
+        batch: pictures of a batch of this process, at most.
     """
-    mine = range(rank, len(data), world)
-    batches = [list(mine[start : start + batch]) for start in range(0, len(mine), batch)]
+    by_size: dict[tuple[int, int], list[int]] = {}
+    for index in range(rank, len(data), world):
+        height, width = resize.target(data.record(index).size)
+        by_size.setdefault((-(-height // DIVISOR), -(-width // DIVISOR)), []).append(index)
+    batches = [
+        alike[start : start + batch]
+        for alike in by_size.values()
+        for start in range(0, len(alike), batch)
+    ]
     return _loader(PlainView(data, resize), batches, workers)

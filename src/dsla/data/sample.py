@@ -15,6 +15,9 @@ from torchvision.ops import clip_boxes_to_image
 from dsla.geometry.truth import GroundTruth
 
 
+DIVISOR = 32  # the greatest stride of the usual backbones
+
+
 @dataclass(frozen=True, eq=False)
 class Sample:
     """A decoded picture and its boxes, as read or as transformed.
@@ -68,7 +71,7 @@ class Batch:
     scales: Float32[Tensor, "B 2"]
 
     @staticmethod
-    def collate(samples: Sequence[Sample], divisor: int = 32) -> "Batch":
+    def collate(samples: Sequence[Sample], divisor: int = DIVISOR) -> "Batch":
         """Pad to the greatest height and width, rounded up to a multiple of `divisor`."""
         if not samples:
             raise ValueError("a batch needs at least one sample")

@@ -109,10 +109,6 @@ def _area(rect: Rect) -> int:
     return max(rect[2] - rect[0], 0) * max(rect[3] - rect[1], 0)
 
 
-def _overlap(a: Rect, b: Rect) -> int:
-    return _area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
-
-
 def _frame(canvas: ImageDraw.ImageDraw, rect: Rect, color: Color, line: int) -> None:
     """A line centred on the box's edge, with a dark rim of one pixel on either side."""
     x1, y1, x2, y2 = rect
@@ -144,23 +140,26 @@ def _place(
     """Where a name covers least: above its box if that is free, else at another corner; never cut off."""
     (x1, y1, x2, y2), (w, h), (width, height) = rect, size, picture
     left, right, above, below = x1, x2 - w, y1 - h, y2
-    corners = (
-        (left, above), (right, above), (left, y1), (left, below),
-        (right, below), (right, y1), (left, y2 - h), (right, y2 - h),
+    wished = np.array(
+        [
+            (left, above), (right, above), (left, y1), (left, below),
+            (right, below), (right, y1), (left, y2 - h), (right, y2 - h),
+        ]
     )  # fmt: skip
+    corners = wished.clip(0, (max(width - w, 0), max(height - h, 0)))
+    places = np.concatenate([corners, np.add(corners, (w, h))], axis=1)  # (8, 4)
+    names, others = (_overlaps(places, np.array(rects, np.int64).reshape(-1, 4)) for rects in (taken, boxes))
+    moved = np.abs(corners - wished)[:, 1] / h
+    best = int(np.argmin(4 * names + 0.3 * others + (0.04 * np.arange(len(places)) + moved) * w * h))
+    x1, y1, x2, y2 = places[best].tolist()
+    return x1, y1, x2, y2
 
-    def cost(place: Rect, preference: int) -> float:
-        names = sum(_overlap(place, other) for other in taken)
-        others = sum(_overlap(place, other) for other in boxes)
-        moved = abs(place[1] - corners[preference][1])
-        return 4 * names + 0.3 * others + (0.04 * preference + moved / h) * w * h
 
-    places: list[tuple[float, Rect]] = []
-    for preference, (x, y) in enumerate(corners):
-        x, y = max(0, min(x, width - w)), max(0, min(y, height - h))
-        place = (x, y, x + w, y + h)
-        places.append((cost(place, preference), place))
-    return min(places)[1]
+def _overlaps(places: Int[np.ndarray, "K 4"], rects: Int[np.ndarray, "N 4"]) -> Int[np.ndarray, " K"]:
+    """How much of each place all the rectangles together cover, in pixels."""
+    first = np.maximum(places[:, None, :2], rects[None, :, :2])  # (K, N, 2)
+    last = np.minimum(places[:, None, 2:], rects[None, :, 2:])
+    return (last - first).clip(0).prod(axis=2).sum(axis=1)
 
 
 def _name(

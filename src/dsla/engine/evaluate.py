@@ -131,6 +131,7 @@ def evaluate(
                     progress(done)
     finally:
         detector.train(training)
+    results.sort(key=lambda row: row["image_id"])
     return evaluate_detections(truth, results), results
 
 

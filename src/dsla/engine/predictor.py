@@ -146,7 +146,7 @@ class Predictor:
 
 
 def load(path: Any, device: str | torch.device = "cpu") -> Predictor:
-    """Load a model file, or the best model of a run folder, onto a device.
+    """Load a model file, or the best model of a run folder, onto a device: cpu, cuda, cuda:1, mps or auto.
 
     Raises `ModelError` where the file cannot be used, with the cure, and `ConfigError` for an unknown device.
     """

@@ -2,7 +2,9 @@
 
 The steps and their order are torchvision's FCOS's: scores above a threshold, the k best (point, class) pairs
 of each level, boxes clipped to the picture, non-maximum suppression within each class, the best of what is
-left. A point may give several classes. Letters: B images, P points, C classes, N detections of a picture, K candidates.
+left. A point may give several classes; boxes without area are dropped, which torchvision keeps.
+
+Letters: B images, P points, C classes, N detections of a picture, K candidates.
 """
 
 import math

@@ -94,14 +94,14 @@ class Detector(nn.Module):
         )
         self.register_buffer("mean", torch.tensor(self.backbone.mean))
         self.register_buffer("std", torch.tensor(self.backbone.std))
-        # Takes a quarter off a training step on a CPU. Parameters and pictures go together: with one of the two
-        # alone, gradients have other strides than their parameters and DDP warns.
+        # Takes a quarter off a training step on a CPU. Pictures alone would not do: gradients would then have
+        # other strides than their parameters, and DDP warns.
         self.to(memory_format=torch.channels_last)
 
     def preprocess(
         self, images: UInt8[Tensor, "B 3 H W"], sizes: Int[Tensor, "B 2"]
     ) -> Float[Tensor, "B 3 H W"]:
-        """Normalise RGB pictures as the backbone's weights expect; padding becomes exactly 0.
+        """Normalise RGB pictures as the weights expect; padding becomes exactly 0.
 
         Element by element, so a picture gives the same numbers whatever stands beside it in the batch.
 

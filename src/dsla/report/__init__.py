@@ -4,6 +4,7 @@ from dsla.report.gallery import contact_sheet, detection_sheet, gallery
 from dsla.report.labels import draw_labels, draw_static_labels
 from dsla.report.plots import plot_confusion, plot_curves, plot_precision_recall, read_metrics
 from dsla.report.run import write_run_plots
+from dsla.report.style import save_figure
 
 __all__ = [
     "contact_sheet",
@@ -15,5 +16,6 @@ __all__ = [
     "plot_curves",
     "plot_precision_recall",
     "read_metrics",
+    "save_figure",
     "write_run_plots",
 ]

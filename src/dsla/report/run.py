@@ -8,6 +8,7 @@ from dsla.data.dataset import DetectionData
 from dsla.errors import DataError
 from dsla.report.gallery import gallery
 from dsla.report.plots import plot_confusion, plot_curves, plot_precision_recall, read_metrics
+from dsla.report.style import save_figure
 
 # Pictures of a hundred boxes and more make large sheets; JPEG keeps them small enough to send around.
 _SHEET = "validation.jpg"
@@ -36,7 +37,6 @@ def write_run_plots(
     if not metrics.is_file() and not results.is_file():
         raise DataError(f"{run}: neither metrics.csv nor results.json there; name the folder of a run")
     plots = run / "plots"
-    plots.mkdir(exist_ok=True)
     figures: dict[str, Any] = {}
     if metrics.is_file():
         figures["curves.png"] = plot_curves(read_metrics(metrics))
@@ -48,10 +48,11 @@ def write_run_plots(
             )
             figures["confusion.png"] = plot_confusion(told["confusion"])
     for name, figure in figures.items():
-        figure.savefig(plots / name)
+        save_figure(figure, plots / name)
     written = [plots / name for name in figures]
     if data is not None and detections.is_file():
         sheet = gallery(data, _read_json(detections), pictures=pictures, score_threshold=score_threshold)
+        plots.mkdir(exist_ok=True)
         sheet.save(plots / _SHEET, quality=90)
         written.append(plots / _SHEET)
     return written

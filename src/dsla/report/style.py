@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -58,3 +59,10 @@ def figure(width: float, height: float) -> Generator[Figure]:
     """An empty figure of this size in inches; what is drawn on it inside the block has the common look."""
     with matplotlib.rc_context(STYLE):
         yield Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write a figure; the suffix of the path decides the format, and its folder is made where missing."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
