@@ -53,9 +53,7 @@ def test_terms_are_the_normalised_sums_of_the_losses():
     xy = out.points.xy[a.point]
     side = torch.cat([xy - boxes[:, :2], boxes[:, 2:] - xy], dim=1)
     each = GIoULoss()(out.ltrb[a.image, a.point], side)
-    torch.testing.assert_close(
-        losses.terms["loss_box"], 3 * (each * a.weight).sum() / a.weight.sum().clamp(min=1)
-    )
+    torch.testing.assert_close(losses.terms["loss_box"], 3 * (each * a.weight).sum() / a.weight.sum().clamp(min=1))
     torch.testing.assert_close(losses.total, losses.terms["loss_class"] + losses.terms["loss_box"])
 
 

@@ -26,7 +26,8 @@ RUN_FOLDER = "DSLA_RUN_FOLDER"  # tells the other processes of a distributed run
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="Folder with labelled pictures, or 'scenes'.")]
 Sets = Annotated[
-    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Any setting; `dsla config` lists them.")
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Any setting; `dsla config` lists them."),
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of settings over the recipe's.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
@@ -109,9 +110,7 @@ def train(
     quiet = Console(quiet=True)
     if first:
         _tell_start(settings, splits, folder)
-    run = run_training(
-        settings, splits, folder, resume=resume is not None, console=console if first else quiet
-    )
+    run = run_training(settings, splits, folder, resume=resume is not None, console=console if first else quiet)
     from dsla.report import write_run_plots
 
     write_run_plots(run.folder, splits.val)
@@ -228,7 +227,9 @@ def _tell_start(settings: "Config", splits: Any, folder: Path) -> None:
     names = splits.train.class_names
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     val = f"{len(splits.val)} to validate" if splits.val is not None else "none to validate: AP will not be known"
-    console.print(f"[bold]{splits.path or splits.kind}[/] ({splits.kind}): {len(splits.train)} pictures to train, {val}")
+    console.print(
+        f"[bold]{splits.path or splits.kind}[/] ({splits.kind}): {len(splits.train)} pictures to train, {val}"
+    )
     console.print(f"{len(names)} classes: {_escape(shown)}", highlight=False)
     for part in (splits.train, splits.val):
         for note in part.notes if part is not None else ():

@@ -25,30 +25,30 @@ class Settings(BaseModel):
 class DataSettings(Settings):
     """Pictures and how they are fed."""
 
-    path: str | None = Field(None, description="folder of labelled pictures, or scenes")
-    imgsz: int = Field(320, ge=32, description="longest side of a picture as the network sees it, in pixels")
-    shorter: int | None = Field(None, ge=32, description="shortest side, where it binds before the longest")
-    batch: int = Field(8, ge=1, description="pictures a step, over all processes")
-    workers: int = Field(2, ge=0, description="processes that load pictures; 0 loads in the main one")
+    path: str | None = Field(default=None, description="folder of labelled pictures, or scenes")
+    imgsz: int = Field(default=320, ge=32, description="longest side of a picture as the network sees it, in pixels")
+    shorter: int | None = Field(default=None, ge=32, description="shortest side, where it binds before the longest")
+    batch: int = Field(default=8, ge=1, description="pictures a step, over all processes")
+    workers: int = Field(default=2, ge=0, description="processes that load pictures; 0 loads in the main one")
     augment: Augment = Field(default_factory=Augment)
 
 
 class ModelSettings(Settings):
     """The detector's parts."""
 
-    backbone: str = Field("tf_efficientnet_lite0", description="any timm model with feature maps")
-    weights: str = Field("bundled", description="bundled, timm, none, or a file of backbone weights")
-    levels: tuple[int, ...] = Field((3, 4, 5, 6, 7), description="pyramid levels; level l has stride 2^l")
-    width: int = Field(64, ge=8, description="channels of pyramid and head")
-    convs: int = Field(2, ge=0, description="3x3 convolutions in each head tower")
-    groups: int = Field(16, ge=1, description="groups of the head's group normalisation")
-    box: Literal["exp", "relu", "softplus", "exp-stride"] = Field("exp-stride", description="form of the sides")
-    quality_branch: bool = Field(False, description="FCOS's centerness branch")
-    offset: float = Field(0.5, ge=0, le=1, description="place of a point in its cell; 0 in the released DSLA")
-    frozen_stages: int = Field(2, ge=0, description="backbone stages, after the stem, that do not learn")
-    freeze_norm: bool = Field(True, description="keep the backbone's batch norms as they came")
-    extra_from: Literal["c5", "p5"] = Field("p5", description="where P6 starts from")
-    prior: float = Field(0.01, gt=0, lt=1, description="class probability at the start")
+    backbone: str = Field(default="tf_efficientnet_lite0", description="any timm model with feature maps")
+    weights: str = Field(default="bundled", description="bundled, timm, none, or a file of backbone weights")
+    levels: tuple[int, ...] = Field(default=(3, 4, 5, 6, 7), description="pyramid levels; level l has stride 2^l")
+    width: int = Field(default=64, ge=8, description="channels of pyramid and head")
+    convs: int = Field(default=2, ge=0, description="3x3 convolutions in each head tower")
+    groups: int = Field(default=16, ge=1, description="groups of the head's group normalisation")
+    box: Literal["exp", "relu", "softplus", "exp-stride"] = Field(default="exp-stride", description="form of the sides")
+    quality_branch: bool = Field(default=False, description="FCOS's centerness branch")
+    offset: float = Field(default=0.5, ge=0, le=1, description="place of a point in its cell; 0 in the released DSLA")
+    frozen_stages: int = Field(default=2, ge=0, description="backbone stages, after the stem, that do not learn")
+    freeze_norm: bool = Field(default=True, description="keep the backbone's batch norms as they came")
+    extra_from: Literal["c5", "p5"] = Field(default="p5", description="where P6 starts from")
+    prior: float = Field(default=0.01, gt=0, lt=1, description="class probability at the start")
 
 
 class LossSettings(Settings):
@@ -56,48 +56,50 @@ class LossSettings(Settings):
 
     classification: AnyClassLoss = Field(default_factory=QualityFocal, discriminator="name")
     box: AnyBoxLoss = Field(default_factory=GIoULoss, discriminator="name")
-    class_weight: float = Field(1.0, ge=0)
-    box_weight: float = Field(2.0, ge=0)
-    quality_weight: float = Field(1.0, ge=0)
+    class_weight: float = Field(default=1.0, ge=0)
+    box_weight: float = Field(default=2.0, ge=0)
+    quality_weight: float = Field(default=1.0, ge=0)
 
 
 class OptimSettings(Settings):
     """Optimiser and schedule."""
 
     name: Literal["adamw", "sgd"] = "adamw"
-    lr: float = Field(2e-3, gt=0, description="learning rate of the head at the height of the schedule")
-    backbone_factor: float = Field(0.5, ge=0, description="the backbone's share of it")
-    weight_decay: float = Field(0.05, ge=0, description="none on norms and biases")
-    momentum: float = Field(0.9, ge=0, lt=1, description="SGD only")
-    bias_factor: float = Field(1.0, gt=0, description="learning rate of biases, as a factor")
-    warmup: int = Field(100, ge=0, description="steps of linear warm-up")
-    warmup_start: float = Field(0.05, ge=0, le=1, description="factor of the learning rate in the first step")
+    lr: float = Field(default=2e-3, gt=0, description="learning rate of the head at the height of the schedule")
+    backbone_factor: float = Field(default=0.5, ge=0, description="the backbone's share of it")
+    weight_decay: float = Field(default=0.05, ge=0, description="none on norms and biases")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="SGD only")
+    bias_factor: float = Field(default=1.0, gt=0, description="learning rate of biases, as a factor")
+    warmup: int = Field(default=100, ge=0, description="steps of linear warm-up")
+    warmup_start: float = Field(default=0.05, ge=0, le=1, description="factor of the learning rate in the first step")
     schedule: Literal["cosine", "step"] = "cosine"
-    final: float = Field(0.01, ge=0, le=1, description="factor at the end of the cosine")
-    milestones: tuple[int, ...] = Field((), description="epochs after which a step schedule multiplies by gamma")
-    gamma: float = Field(0.1, gt=0, le=1)
+    final: float = Field(default=0.01, ge=0, le=1, description="factor at the end of the cosine")
+    milestones: tuple[int, ...] = Field(
+        default=(), description="epochs after which a step schedule multiplies by gamma"
+    )
+    gamma: float = Field(default=0.1, gt=0, le=1)
 
 
 class TrainSettings(Settings):
     """The run."""
 
-    epochs: int = Field(30, ge=1)
-    seed: int = Field(0, ge=0)
-    device: str = Field("auto", description="auto, cpu, cuda, mps")
-    devices: int = Field(1, ge=1, description="processes on this machine, one a device")
-    nodes: int = Field(1, ge=1, description="machines")
+    epochs: int = Field(default=30, ge=1)
+    seed: int = Field(default=0, ge=0)
+    device: str = Field(default="auto", description="auto, cpu, cuda, mps")
+    devices: int = Field(default=1, ge=1, description="processes on this machine, one a device")
+    nodes: int = Field(default=1, ge=1, description="machines")
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
-    accumulate: int = Field(1, ge=1, description="batches a step of the optimiser")
-    clip: float | None = Field(10.0, gt=0, description="greatest norm of the gradient; null for none")
-    ema: float | None = Field(0.998, gt=0, lt=1, description="decay of the averaged weights; null for none")
-    evaluate_every: int = Field(1, ge=1, description="epochs between evaluations; the last is always evaluated")
-    patience: int | None = Field(None, ge=1, description="evaluations without a better AP before stopping")
+    accumulate: int = Field(default=1, ge=1, description="batches a step of the optimiser")
+    clip: float | None = Field(default=10.0, gt=0, description="greatest norm of the gradient; null for none")
+    ema: float | None = Field(default=0.998, gt=0, lt=1, description="decay of the averaged weights; null for none")
+    evaluate_every: int = Field(default=1, ge=1, description="epochs between evaluations; the last is always evaluated")
+    patience: int | None = Field(default=None, ge=1, description="evaluations without a better AP before stopping")
 
 
 class Config(Settings):
     """Everything that shapes a run."""
 
-    recipe: str = Field("lite0", description="name of the recipe this tree started from")
+    recipe: str = Field(default="lite0", description="name of the recipe this tree started from")
     data: DataSettings = Field(default_factory=DataSettings)
     model: ModelSettings = Field(default_factory=ModelSettings)
     assigner: AnyAssigner = Field(discriminator="name")

@@ -89,9 +89,7 @@ class Criterion:
             NonFiniteLossError: if a term is NaN or infinite.
         """
         B, P, C = output.logits.shape
-        assignment = self.assigner(
-            output.points, truth, Predictions(output.logits.detach(), output.ltrb.detach())
-        )
+        assignment = self.assigner(output.points, truth, Predictions(output.logits.detach(), output.ltrb.detach()))
         slot = assignment.image * P + assignment.point
         norm_score, norm_weight, norm_count = _normalisers(assignment)
 
@@ -111,13 +109,14 @@ class Criterion:
             "loss_class": self.class_weight * per_point.sum() / norm_score,
             "loss_box": self.box_weight * boxes / norm_weight,
         }
-        parts = {"loss_class": (per_point, torch.arange(B * P, device=slot.device)), "loss_box": (per_box, slot)}
+        parts = {
+            "loss_class": (per_point, torch.arange(B * P, device=slot.device)),
+            "loss_box": (per_box, slot),
+        }
         if output.quality is not None:
             boxed = assignment.weight > 0  # a further class of a point says nothing about its box
             logit = output.quality.reshape(B * P)[slot[boxed]].float()
-            per_quality = F.binary_cross_entropy_with_logits(
-                logit, assignment.weight[boxed], reduction="none"
-            )
+            per_quality = F.binary_cross_entropy_with_logits(logit, assignment.weight[boxed], reduction="none")
             quality = per_quality.sum() + output.quality[:, :0].sum()
             terms["loss_quality"] = self.quality_weight * quality / norm_count
             parts["loss_quality"] = (per_quality, slot[boxed])

@@ -2,9 +2,11 @@
 
 import difflib
 from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
 
-from dsla.assign import DSLA, FCOS, AnyAssigner
-from dsla.config import Config, LossSettings
+from dsla.assign import DSLA, FCOS
+from dsla.config import Config, LossSettings, override
 from dsla.errors import ConfigError
 from dsla.losses import Focal, Varifocal
 
@@ -13,7 +15,7 @@ def _lite0() -> Config:
     """EfficientNet-Lite0 at 320 px: trains on two CPU cores from the bundled weights."""
     return Config(
         recipe="lite0",
-        assigner=DSLA(center_radius=1.5, cover=True),
+        assigner=DSLA(center_radius=1.5, reach=4.0, cover=True),
         loss=LossSettings(classification=Varifocal()),
     )
 
@@ -55,27 +57,20 @@ def with_assigner(config: Config, name: str) -> Config:
     """
     if name == config.assigner.name:
         return config
-    assigner: AnyAssigner
-    shared = {
-        "center_radius": config.assigner.center_radius,
-        "reach": config.assigner.reach,
-        "ranges": config.assigner.ranges,
-        "cover": config.assigner.cover,
-    }
+    before = config.assigner
+    shared = {name: getattr(before, name) for name in ("center_radius", "reach", "ranges", "cover")}
     if name == "dsla":
-        assigner, loss, branch, score = DSLA(**shared), Varifocal(), False, "class"
+        assigner, loss, branch, score = asdict(DSLA(**shared)), asdict(Varifocal()), False, "class"
     elif name == "fcos":
-        assigner, loss, branch, score = FCOS(**shared), Focal(), True, "sqrt"
+        assigner, loss, branch, score = asdict(FCOS(**shared)), asdict(Focal()), True, "sqrt"
     else:
         near = difflib.get_close_matches(name, assigner_names(), n=1, cutoff=0.0)[0]
         known = ", ".join(assigner_names())
         raise ConfigError(f"assigner {name}: unknown; the nearest is {near}, all are: {known}")
-    return Config.model_validate(
-        config.model_dump()
-        | {
-            "assigner": assigner,
-            "loss": config.loss.model_dump() | {"classification": loss},
-            "model": config.model.model_dump() | {"quality_branch": branch},
-            "inference": config.inference.__class__(**(vars(config.inference) | {"score": score})),
-        }
-    )
+    changes: dict[str, Any] = {
+        "assigner": assigner,
+        "loss": {"classification": loss},
+        "model": {"quality_branch": branch},
+        "inference": {"score": score},
+    }
+    return override(config, changes, f"assigner {name}")

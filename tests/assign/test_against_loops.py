@@ -41,9 +41,7 @@ def compare(scene, got, expected):
     positives = {(b, i) for b, row in enumerate(expected.winner) for i, g in enumerate(row) if g is not None}
     assert set(rows) == positives
     assert len(rows) == len(positives)
-    for (b, i), g, score, weight in zip(
-        rows, got.gt.tolist(), got.score.tolist(), got.weight.tolist(), strict=True
-    ):
+    for (b, i), g, score, weight in zip(rows, got.gt.tolist(), got.score.tolist(), got.weight.tolist(), strict=True):
         if g != expected.winner[b][i]:
             assert nearly_tied(scene, expected.static[b][i], g, expected.winner[b][i])
             continue
@@ -98,9 +96,7 @@ def test_dsla(scene: Scene, rules):
 @RULES
 def test_fcos(scene: Scene, radius, cover):
     got = FCOS(center_radius=radius, cover=cover)(scene.points, scene.truth)
-    expected = slow_dsla.assign_fcos(
-        scene.sizes, scene.strides, scene.offset, scene.boxes, scene.images, radius, cover
-    )
+    expected = slow_dsla.assign_fcos(scene.sizes, scene.strides, scene.offset, scene.boxes, scene.images, radius, cover)
     compare(scene, got, expected)
     assert bool((got.score == 1).all())
 

@@ -164,9 +164,7 @@ def test_the_order_of_boxes_does_not_matter(assigner):
     truth = drawn()
     expected = rows(assigner(POINTS, truth, predictions()), POINTS, truth)
     order = torch.cat([torch.randperm(12), 12 + torch.randperm(12)])
-    shuffled = GroundTruth(
-        truth.boxes[order], truth.labels[order], truth.image[order], truth.ignore[order], IMAGES
-    )
+    shuffled = GroundTruth(truth.boxes[order], truth.labels[order], truth.image[order], truth.ignore[order], IMAGES)
     assert rows(assigner(POINTS, shuffled, predictions()), POINTS, shuffled) == expected
 
 

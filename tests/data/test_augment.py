@@ -56,9 +56,7 @@ def test_flips_are_exact() -> None:
     st.sampled_from([0.0, 1.0]),
     st.sampled_from([(0.5, 0.6), (0.9, 1.1), (1.4, 2.0)]),
 )
-def test_boxes_follow_the_pixels(
-    seed: int, height: int, width: int, crop: float, scale: tuple[float, float]
-) -> None:
+def test_boxes_follow_the_pixels(seed: int, height: int, width: int, crop: float, scale: tuple[float, float]) -> None:
     resize = Resize(long=100)
     augment = Augment(flip=0.5, flip_vertical=0.5, scale=scale, iou_crop=crop, **COLOURLESS)
     sample = drawn(height, width, (12, 9, 45, 50))

@@ -208,9 +208,7 @@ def test_missing_pictures_are_listed_at_opening(coco: Json, write_coco: WriteCoc
     root = write_coco(train=content)
     for i in (1, 10, 11, 12):
         (root / "images" / f"{i}.png").unlink()
-    with pytest.raises(
-        DataError, match=r"4 of 8 pictures are missing, first 1\.png, 10\.png, 11\.png\. Looked in"
-    ):
+    with pytest.raises(DataError, match=r"4 of 8 pictures are missing, first 1\.png, 10\.png, 11\.png\. Looked in"):
         open_data(root)
 
 
@@ -226,9 +224,7 @@ def test_unreadable_pictures_name_their_file(content: bytes | str, coco: Json, w
 def test_a_picture_of_another_size_is_refused(coco: Json, write_coco: WriteCoco) -> None:
     root = write_coco(train=coco)
     Image.new("RGB", (41, 30)).save(root / "images" / "1.png")
-    with pytest.raises(
-        DataError, match=r"1\.png: the picture is 41x30 .*image 1 of .*train\.json says 40x30"
-    ):
+    with pytest.raises(DataError, match=r"1\.png: the picture is 41x30 .*image 1 of .*train\.json says 40x30"):
         open_data(root).train.sample(0)
     Image.new("RGB", (30, 40)).save(root / "images" / "1.png")  # swapped without EXIF to explain it
     with pytest.raises(DataError, match="the picture is 30x40"):

@@ -103,12 +103,7 @@ def test_16_bit_colour_keeps_its_high_bytes() -> None:
 
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
     header = struct.pack(">IIBBBBB", 7, 5, 16, 2, 0, 0, 0)
-    png = (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     assert torch.equal(decode_image(png), decode_image(values))
     assert decode_image(png)[:, 2, 3].tolist() == (values[2, 3] >> 8).tolist()
 

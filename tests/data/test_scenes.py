@@ -42,9 +42,7 @@ def own_mask(scene: Scene, number: int) -> np.ndarray:
 
 def digest(seed: int, index: int) -> str:
     scene = compose(seed, index, SMALL)
-    return hashlib.sha256(
-        scene.paint().tobytes() + scene.boxes.tobytes() + scene.labels.tobytes()
-    ).hexdigest()
+    return hashlib.sha256(scene.paint().tobytes() + scene.boxes.tobytes() + scene.labels.tobytes()).hexdigest()
 
 
 def test_a_scene_is_the_same_in_another_process() -> None:

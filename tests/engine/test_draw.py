@@ -40,9 +40,7 @@ def test_tensors_are_drawn_as_pillow_pictures_are():
     image = torch.randint(0, 255, (3, 90, 120), dtype=torch.uint8)
     pillow = Image.fromarray(image.permute(1, 2, 0).numpy())
     fields = (np.array([[5, 5, 60, 60]], np.float32), np.array([1]), np.array([0.5], np.float32), NAMES)
-    assert np.array_equal(
-        np.asarray(draw_detections(image, *fields)), np.asarray(draw_detections(pillow, *fields))
-    )
+    assert np.array_equal(np.asarray(draw_detections(image, *fields)), np.asarray(draw_detections(pillow, *fields)))
 
 
 @pytest.mark.parametrize(
@@ -58,9 +56,7 @@ def test_tensors_are_drawn_as_pillow_pictures_are():
     ids=["none", "all of it", "corners", "no area", "outside", "crowded"],
 )
 def test_any_boxes_can_be_drawn(boxes):
-    _, drawn = draw(
-        boxes=boxes, labels=[i % 2 for i in range(len(boxes))], scores=np.linspace(0, 1, len(boxes))
-    )
+    _, drawn = draw(boxes=boxes, labels=[i % 2 for i in range(len(boxes))], scores=np.linspace(0, 1, len(boxes)))
     assert drawn.size == (800, 600)
 
 

@@ -30,9 +30,7 @@ def state() -> dict[str, torch.Tensor]:
 def model(tmp_path):
     path = tmp_path / "run" / "best.safetensors"
     names = ("sköld", "红细胞")
-    save_model(
-        path, state(), config=CONFIG, class_names=names, preprocessing=PREPROCESSING, extra={"epochs": 3}
-    )
+    save_model(path, state(), config=CONFIG, class_names=names, preprocessing=PREPROCESSING, extra={"epochs": 3})
     return path
 
 

@@ -76,9 +76,7 @@ def test_a_broken_picture_is_reported_and_the_rest_is_done(folder, tiny_model):
     assert row["class_name"] == ("cat", "dog", "bird")[int(row["label"])]
     assert first["category_id"] == int(row["label"]) + 1
     x, y, w, h = first["bbox"]
-    assert [float(row[key]) for key in ("x1", "y1", "x2", "y2")] == pytest.approx(
-        [x, y, x + w, y + h], abs=0.01
-    )
+    assert [float(row[key]) for key in ("x1", "y1", "x2", "y2")] == pytest.approx([x, y, x + w, y + h], abs=0.01)
     assert float(row["score"]) == pytest.approx(first["score"], abs=1e-4)
 
 

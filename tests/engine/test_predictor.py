@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from dsla.data.dataset import Record
 from dsla.data.sample import Sample
 from dsla.engine.detections import Detections
 from dsla.engine.predictor import Predictor, load
@@ -27,11 +28,7 @@ def picture(seed: int = 0, size: tuple[int, int] = (60, 90)) -> np.ndarray:
 
 
 def same(a: Detections, b: Detections) -> bool:
-    return (
-        len(a) == len(b) > 0
-        and np.allclose(a.boxes, b.boxes, atol=0.01)
-        and np.array_equal(a.labels, b.labels)
-    )
+    return len(a) == len(b) > 0 and np.allclose(a.boxes, b.boxes, atol=0.01) and np.array_equal(a.labels, b.labels)
 
 
 def test_one_picture_gives_one_result_in_its_own_pixels(predictor):
@@ -122,8 +119,9 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.images)
 
-    def record(self, index: int):
-        raise NotImplementedError
+    def record(self, index: int) -> Record:
+        sample = self.sample(index)
+        return Record(sample.boxes, sample.labels, sample.ignore, sample.size, sample.image_id, sample.name)
 
     def sample(self, index: int):
         truth, image = self.truth[index], torch.from_numpy(self.images[index]).permute(2, 0, 1)
@@ -148,9 +146,7 @@ class Pictures:
                 {**entry, "id": i, "area": entry["bbox"][2] * entry["bbox"][3], "iscrowd": 0}
                 for i, entry in enumerate(entries, 1)
             ],
-            "categories": [
-                {"id": i, "name": name} for i, name in zip([5, 7, 9], self.class_names, strict=True)
-            ],
+            "categories": [{"id": i, "name": name} for i, name in zip([5, 7, 9], self.class_names, strict=True)],
         }
 
 

@@ -1,6 +1,7 @@
 """Training: what a run leaves behind, and that neither an interruption nor a second process changes the result."""
 
 import csv
+import itertools
 import json
 import os
 import random
@@ -170,7 +171,7 @@ def test_learning_rate_rises_linearly_and_falls_as_a_cosine():
     assert factors[10] == pytest.approx(1.0)
     assert factors[55] == pytest.approx((1 + 0.02) / 2)
     assert factors[100] == pytest.approx(0.02)
-    assert all(a >= b for a, b in zip(factors[10:], factors[11:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(factors[10:]))
 
 
 def test_learning_rate_falls_in_steps_after_the_milestones():

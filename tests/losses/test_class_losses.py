@@ -90,9 +90,7 @@ def test_large_logits_stay_finite_and_right(loss, kind):
     assert torch.isfinite(logits.grad).all()
     full = torch.zeros(3, 2, dtype=torch.float64)
     full[row, label] = target.double()
-    torch.testing.assert_close(
-        got, dense(loss, logits.detach().double(), full).sum(1).float(), rtol=1e-5, atol=1e-9
-    )
+    torch.testing.assert_close(got, dense(loss, logits.detach().double(), full).sum(1).float(), rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=ids)
@@ -133,9 +131,7 @@ def test_a_target_of_zero_is_a_negative(loss):
     logits = torch.randn(6, 3)
     none = torch.zeros(0, dtype=torch.int64)
     plain = loss(logits, none, none, torch.zeros(0))
-    assert torch.equal(
-        loss(logits, torch.arange(6), torch.zeros_like(torch.arange(6)), torch.zeros(6)), plain
-    )
+    assert torch.equal(loss(logits, torch.arange(6), torch.zeros_like(torch.arange(6)), torch.zeros(6)), plain)
 
 
 def test_quality_focal_gives_gradient_through_its_factor():

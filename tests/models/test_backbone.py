@@ -76,9 +76,7 @@ def test_frozen_stages_take_no_gradient_and_keep_no_activation(stages: int) -> N
             nodes += [n for n, _ in node.next_functions]
     convolutions = sum("Convolution" in n.name() for n in seen)
     trained = [
-        m
-        for n, m in backbone.net.named_modules()
-        if isinstance(m, torch.nn.Conv2d) and n not in backbone.frozen
+        m for n, m in backbone.net.named_modules() if isinstance(m, torch.nn.Conv2d) and n not in backbone.frozen
     ]
     assert convolutions == len(trained)
 

@@ -151,9 +151,7 @@ def test_boxes_beyond_the_picture_or_without_a_number_are_dropped() -> None:
 @pytest.mark.parametrize("logit", [-50.0, float("nan")])
 def test_nothing_found_gives_empty_detections(logit: float) -> None:
     output = make_output()
-    got = detect(
-        HeadOutput(torch.full_like(output.logits, logit), output.ltrb, output.points), PICTURES, Decoding()
-    )
+    got = detect(HeadOutput(torch.full_like(output.logits, logit), output.ltrb, output.points), PICTURES, Decoding())
     assert [(d.boxes.shape, d.scores.shape, d.labels.dtype) for d in got] == [((0, 4), (0,), torch.int64)] * 2
 
 
@@ -169,9 +167,7 @@ def test_a_score_with_quality_needs_the_branch() -> None:
         detect(make_output(), PICTURES, Decoding(score="sqrt"))
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"score_threshold": -0.1}, {"nms_iou": 1.1}, {"topk": 0}, {"max_detections": 0}]
-)
+@pytest.mark.parametrize("wrong", [{"score_threshold": -0.1}, {"nms_iou": 1.1}, {"topk": 0}, {"max_detections": 0}])
 def test_settings_out_of_range_are_refused(wrong) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         Decoding(**wrong)

@@ -21,9 +21,7 @@ def make_head(**options) -> Head:
 
 
 @pytest.mark.parametrize("size", [(64, 64), (33, 97), (1, 1), (250, 31)])
-@pytest.mark.parametrize(
-    "levels", [(3, 4, 5, 6, 7), (2, 3, 4, 5), (3, 4, 5), (3, 4, 5, 6), (3, 4), (5, 6, 7), (4,)]
-)
+@pytest.mark.parametrize("levels", [(3, 4, 5, 6, 7), (2, 3, 4, 5), (3, 4, 5), (3, 4, 5, 6), (3, 4), (5, 6, 7), (4,)])
 def test_shapes_at_any_size_and_levels(size, levels) -> None:
     detector = Detector(**SMALL, levels=levels, quality_branch=True).eval()
     with torch.no_grad():
@@ -219,10 +217,7 @@ def test_training_keeps_what_is_frozen() -> None:
     optimiser.step()
     after = detector.state_dict()
     for name in after:
-        if (
-            name.startswith(("backbone.net.conv1", "backbone.net.bn1", "backbone.net.layer1"))
-            or "running_" in name
-        ):
+        if name.startswith(("backbone.net.conv1", "backbone.net.bn1", "backbone.net.layer1")) or "running_" in name:
             assert torch.equal(after[name], before[name]), name
     changed = {n for n, p in detector.named_parameters() if not torch.equal(p, before[n])}
     assert changed == {n for n, p in detector.named_parameters() if p.requires_grad}

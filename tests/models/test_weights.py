@@ -45,9 +45,7 @@ def test_bundled_weights_give_the_features_of_the_package() -> None:
 
 
 def test_bundled_weights_are_for_one_backbone() -> None:
-    with pytest.raises(
-        ModelError, match=f"bundled weights are for {LITE} only.*--weights FILE.*--weights none"
-    ):
+    with pytest.raises(ModelError, match=f"bundled weights are for {LITE} only.*--weights FILE.*--weights none"):
         build_backbone("resnet18", "bundled", (3,))
 
 

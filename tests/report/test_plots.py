@@ -61,10 +61,7 @@ class Pictures:
                         "iscrowd": int(ignore),
                     }
                 )  # fmt: skip
-        images = [
-            {"id": 10 + i, "height": 60 + 30 * i, "width": 90 - 30 * i, "file_name": f"{i}.png"}
-            for i in (0, 1)
-        ]
+        images = [{"id": 10 + i, "height": 60 + 30 * i, "width": 90 - 30 * i, "file_name": f"{i}.png"} for i in (0, 1)]
         categories = [{"id": i, "name": name} for i, name in enumerate(self.class_names, 1)]
         return {"images": images, "annotations": annotations, "categories": categories}
 
@@ -83,9 +80,7 @@ def detections():
 def run(tmp_path) -> Path:
     results = detections()
     (tmp_path / "metrics.csv").write_text(METRICS)
-    (tmp_path / "results.json").write_text(
-        json.dumps(evaluate_detections(Pictures().to_coco(), results).to_json())
-    )
+    (tmp_path / "results.json").write_text(json.dumps(evaluate_detections(Pictures().to_coco(), results).to_json()))
     (tmp_path / "detections.json").write_text(json.dumps(results))
     return tmp_path
 

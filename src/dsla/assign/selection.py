@@ -10,9 +10,7 @@ from torch import Tensor
 from dsla.geometry import GroundTruth, Pairs, Points, Ranges, pairs_inside
 
 
-def pairs_of(
-    points: Points, truth: GroundTruth, ranges: Ranges | None = None, radius: float | None = None
-) -> Pairs:
+def pairs_of(points: Points, truth: GroundTruth, ranges: Ranges | None = None, radius: float | None = None) -> Pairs:
     """`pairs_inside` for the boxes that are to be learned; ignore regions have none."""
     real = torch.nonzero(~truth.ignore).flatten()
     pairs = pairs_inside(points, truth.boxes[real].float(), ranges, radius)

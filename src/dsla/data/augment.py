@@ -107,18 +107,14 @@ def flip_horizontal(sample: Sample) -> Sample:
     """The mirror image: x becomes W - x."""
     x1, y1, x2, y2 = sample.boxes.unbind(1)
     width = sample.size[1]
-    return replace(
-        sample, image=sample.image.flip(2), boxes=torch.stack([width - x2, y1, width - x1, y2], dim=1)
-    )
+    return replace(sample, image=sample.image.flip(2), boxes=torch.stack([width - x2, y1, width - x1, y2], dim=1))
 
 
 def flip_vertical(sample: Sample) -> Sample:
     """The picture upside down: y becomes H - y."""
     x1, y1, x2, y2 = sample.boxes.unbind(1)
     height = sample.size[0]
-    return replace(
-        sample, image=sample.image.flip(1), boxes=torch.stack([x1, height - y2, x2, height - y1], dim=1)
-    )
+    return replace(sample, image=sample.image.flip(1), boxes=torch.stack([x1, height - y2, x2, height - y1], dim=1))
 
 
 def draw_factor(scale: tuple[float, float], rng: np.random.Generator) -> float:

@@ -33,9 +33,7 @@ class CocoData:
         DataError: pictures are missing, or the categories do not agree.
     """
 
-    def __init__(
-        self, file: CocoFile, folders: tuple[Path, ...], categories: dict[int, str] | None = None
-    ) -> None:
+    def __init__(self, file: CocoFile, folders: tuple[Path, ...], categories: dict[int, str] | None = None) -> None:
         self.file = file
         self.categories = file.categories if categories is None else categories
         strange = [name for key, name in file.categories.items() if self.categories.get(key) != name]
@@ -177,9 +175,7 @@ def _only(folder: Path, pattern: str) -> Path | None:
     files = sorted(folder.glob(pattern))
     if len(files) > 1:
         names = ", ".join(file.name for file in files)
-        raise DataError(
-            f"{folder}: several files could be meant: {names}. Leave one, or name the file itself."
-        )
+        raise DataError(f"{folder}: several files could be meant: {names}. Leave one, or name the file itself.")
     return files[0] if files else None
 
 

@@ -80,8 +80,7 @@ def read_coco(path: Path) -> CocoFile:
         annotations,
         [a["category_id"] not in names for a in annotations],
         lambda i: (
-            f"names category {annotations[i]['category_id']}, which is not in 'categories' "
-            f"(ids {_few(list(names))})"
+            f"names category {annotations[i]['category_id']}, which is not in 'categories' (ids {_few(list(names))})"
         ),
         "Add the category or correct the id.",
     )
@@ -198,8 +197,7 @@ def _clip(
         annotations,
         (clipped[:, 2:] - clipped[:, :2]).min(axis=1) <= 0,
         lambda i: (
-            f"has a box {annotations[i]['bbox']} that lies outside its picture {files[i]} "
-            f"({sizes[i][1]}x{sizes[i][0]})"
+            f"has a box {annotations[i]['bbox']} that lies outside its picture {files[i]} ({sizes[i][1]}x{sizes[i][0]})"
         ),
         "Correct or remove it; boxes are in pixels, and 'width' and 'height' have to be the picture's.",
     )

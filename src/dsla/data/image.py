@@ -65,9 +65,7 @@ def _read(path: Path, name: str) -> bytes:
     except FileNotFoundError:
         raise DataError(f"{name}: no such picture. Check the path.") from None
     except OSError as error:
-        raise DataError(
-            f"{name}: cannot be read ({error.strerror}). Check that it is a readable file."
-        ) from error
+        raise DataError(f"{name}: cannot be read ({error.strerror}). Check that it is a readable file.") from error
 
 
 def _decode_bytes(data: bytes, name: str, exif: bool) -> UInt8[Tensor, "3 H W"]:
@@ -120,12 +118,8 @@ def _from_array(array: np.ndarray, name: str) -> UInt8[Tensor, "3 H W"]:
         array = array.astype(np.uint8) * 255
     elif np.issubdtype(array.dtype, np.floating):
         if not (array.min() >= 0 and array.max() <= 1):  # NaN fails too
-            raise DataError(
-                f"{name}: float values must lie from 0 to 1. Divide by the greatest possible value."
-            )
+            raise DataError(f"{name}: float values must lie from 0 to 1. Divide by the greatest possible value.")
         array = np.rint(array * 255).astype(np.uint8)
     elif array.dtype != np.uint8:
-        raise DataError(
-            f"{name}: {array.dtype} is no kind of pixel. Give uint8, uint16, bool or floats from 0 to 1."
-        )
+        raise DataError(f"{name}: {array.dtype} is no kind of pixel. Give uint8, uint16, bool or floats from 0 to 1.")
     return torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)

@@ -210,9 +210,5 @@ def val_loader(
     for index in range(rank, len(data), world):
         height, width = resize.target(data.record(index).size)
         by_size.setdefault((-(-height // DIVISOR), -(-width // DIVISOR)), []).append(index)
-    batches = [
-        alike[start : start + batch]
-        for alike in by_size.values()
-        for start in range(0, len(alike), batch)
-    ]
+    batches = [alike[start : start + batch] for alike in by_size.values() for start in range(0, len(alike), batch)]
     return _loader(PlainView(data, resize), batches, workers)

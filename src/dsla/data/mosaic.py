@@ -39,15 +39,11 @@ def mosaic(samples: Sequence[Sample], augment: Augment, resize: Resize, rng: np.
     return paste(parts, canvas)
 
 
-def _fill(
-    sample: Sample, place: Window, augment: Augment, resize: Resize, rng: np.random.Generator
-) -> Sample:
+def _fill(sample: Sample, place: Window, augment: Augment, resize: Resize, rng: np.random.Generator) -> Sample:
     height, width = sample.size
     factor = draw_factor((augment.scale[0] / 2, augment.scale[1]), rng)
     factor *= resize.target(sample.size)[0] / height
     factor = max(factor, place.height / height, place.width / width)
-    window = draw_window(
-        Window(0, 0, height, width), round(place.height / factor), round(place.width / factor), rng
-    )
+    window = draw_window(Window(0, 0, height, width), round(place.height / factor), round(place.width / factor), rng)
     part = resample(sample, window, (place.height, place.width))
     return augment.mirror(augment.recolour(part, rng), rng)

@@ -14,7 +14,6 @@ from torchvision.ops import clip_boxes_to_image
 
 from dsla.geometry.truth import GroundTruth
 
-
 DIVISOR = 32  # the greatest stride of the usual backbones
 
 
@@ -75,9 +74,7 @@ class Batch:
         """Pad to the greatest height and width, rounded up to a multiple of `divisor`."""
         if not samples:
             raise ValueError("a batch needs at least one sample")
-        height, width = (
-            -(-max(sample.size[axis] for sample in samples) // divisor) * divisor for axis in (0, 1)
-        )
+        height, width = (-(-max(sample.size[axis] for sample in samples) // divisor) * divisor for axis in (0, 1))
         images = torch.zeros(len(samples), 3, height, width, dtype=torch.uint8)
         for image, sample in zip(images, samples, strict=True):
             image[:, : sample.size[0], : sample.size[1]] = sample.image

@@ -107,16 +107,10 @@ class Backdrop:
         """A rolling line about `level`, `swell` high, both as shares of the picture's height."""
         x = np.linspace(0, 2 * math.pi, self.width)
         a, b, c = self.rng.uniform(0, 2 * math.pi, 3).tolist()
-        line = (
-            np.sin(bends * x * 0.5 + a)
-            + 0.5 * np.sin(bends * x * 1.1 + b)
-            + 0.2 * np.sin(bends * x * 2.3 + c)
-        )
+        line = np.sin(bends * x * 0.5 + a) + 0.5 * np.sin(bends * x * 1.1 + b) + 0.2 * np.sin(bends * x * 2.3 + c)
         return (level + swell * line / 1.7) * self.height
 
-    def texture(
-        self, name: str, low: int, high: int, stretch: tuple[Number, Number] = (1.0, 1.0)
-    ) -> Image.Image:
+    def texture(self, name: str, low: int, high: int, stretch: tuple[Number, Number] = (1.0, 1.0)) -> Image.Image:
         """A random cut of a texture as large as the picture, its values between `low` and `high`."""
         w, h = (max(8, round(_BLOCK * share)) for share in stretch)
         x, y = int(self.rng.integers(_TILE - w)), int(self.rng.integers(_TILE - h))

@@ -86,9 +86,7 @@ def sea(backdrop: Backdrop) -> float:
         if k:
             backdrop.lay(lighter(colour, 0.4), mask)
             mask = backdrop.ridge(line + 0.004 * backdrop.unit * (1 + 2 * depth))
-        backdrop.lay(
-            backdrop.blend(*[lighter(colour, 0.08)] * (1 + round(level * 6)), darker(colour, 0.12)), mask
-        )
+        backdrop.lay(backdrop.blend(*[lighter(colour, 0.08)] * (1 + round(level * 6)), darker(colour, 0.12)), mask)
     water = backdrop.ridge(np.full(backdrop.width, horizon * backdrop.height))
     sheen = ImageChops.multiply(water, backdrop.texture("cloud", -150, 170, (0.06, 0.7)))
     backdrop.lay(lighter(backdrop.palette.glow, 0.2), sheen)
@@ -182,9 +180,7 @@ def desk(backdrop: Backdrop) -> None:
     boards = int(rng.integers(3, 6))
     high = -(-backdrop.height // boards)
     for k in range(boards):
-        tone = mix(
-            wood, darker(wood, 0.5) if rng.random() < 0.5 else lighter(wood, 0.5), rng.uniform(0, 0.28)
-        )
+        tone = mix(wood, darker(wood, 0.5) if rng.random() < 0.5 else lighter(wood, 0.5), rng.uniform(0, 0.28))
         box = (0, k * high, backdrop.width, (k + 1) * high)
         backdrop.image.paste(tone, box)
         veins = backdrop.texture("cloud", -90, 200, (0.08, 0.9)).crop((0, 0, backdrop.width, high))
@@ -215,9 +211,7 @@ def _sheet(backdrop: Backdrop) -> None:
     ImageDraw.Draw(mask).polygon([(round(a * 2), round(b * 2)) for a, b in askew.tolist()], fill=255)
     mask = mask.reduce(2)
     step = round(0.014 * backdrop.unit)
-    dark = ImageChops.offset(mask.filter(ImageFilter.BoxBlur(step)), step, step).point(
-        [v // 3 for v in range(256)]
-    )
+    dark = ImageChops.offset(mask.filter(ImageFilter.BoxBlur(step)), step, step).point([v // 3 for v in range(256)])
     backdrop.lay((40, 24, 40), dark)
     backdrop.lay(backdrop.blend(lighter(colour, 0.2), darker(colour, 0.06)), mask)
 
@@ -255,15 +249,11 @@ def cloth(backdrop: Backdrop) -> None:
     """A checked tablecloth with soft folds."""
     rng, palette = backdrop.rng, backdrop.palette
     ground = lighter(palette.sky[1], 0.5)
-    colour = (palette.land[1], palette.sky[0], palette.water[1], (214, 96, 88), (230, 170, 80))[
-        int(rng.integers(5))
-    ]
+    colour = (palette.land[1], palette.sky[0], palette.water[1], (214, 96, 88), (230, 170, 80))[int(rng.integers(5))]
     backdrop.image = backdrop.blend(ground)
     step = max(4, round(rng.uniform(0.05, 0.1) * backdrop.unit))
     across = np.tile((np.arange(backdrop.width) // step % 2 * 118).astype(np.uint8), (backdrop.height, 1))
-    down = np.tile(
-        (np.arange(backdrop.height) // step % 2 * 118).astype(np.uint8)[:, None], (1, backdrop.width)
-    )
+    down = np.tile((np.arange(backdrop.height) // step % 2 * 118).astype(np.uint8)[:, None], (1, backdrop.width))
     for bands in (across, down):
         backdrop.lay(mix(colour, WHITE, 0.12), Image.fromarray(np.ascontiguousarray(bands)))
     backdrop.lay(darker(colour, 0.3), backdrop.texture("weave", 0, 44))

@@ -140,9 +140,7 @@ class Brush:
         whole[1:-1, 1:-1] = np.clip(paint * 255 + 0.5, 0, 255)
         return whole
 
-    def _coverage(
-        self, outline: Outline, margin: Number = 0.0
-    ) -> tuple[tuple[slice, slice], Float[np.ndarray, "h w"]]:
+    def _coverage(self, outline: Outline, margin: Number = 0.0) -> tuple[tuple[slice, slice], Float[np.ndarray, "h w"]]:
         """The window of the canvas that an outline touches, grown by `margin`, and its coverage there."""
         corners = (outline + 1) * (self.side / 2)
         room = 2 + round(margin * self.side)
@@ -163,10 +161,7 @@ def _relief(mask: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
     room = 2 * step
     cushion = Image.new("L", (w + 2 * room, h + 2 * room))
     cushion.paste(Image.fromarray((mask * 255).astype(np.uint8)), (room, room))
-    soft = (
-        np.asarray(cushion.filter(ImageFilter.BoxBlur(step)).filter(ImageFilter.BoxBlur(step)), np.float32)
-        / 255
-    )
+    soft = np.asarray(cushion.filter(ImageFilter.BoxBlur(step)).filter(ImageFilter.BoxBlur(step)), np.float32) / 255
 
     def seen(shift: int) -> Float[np.ndarray, "h w"]:
         return soft[room + shift : room + shift + h, room + shift : room + shift + w]

@@ -136,9 +136,7 @@ def compose(seed: int, index: int, options: SceneOptions) -> Scene:
 class _Layout:
     """The pieces placed so far and which of them is seen at each pixel."""
 
-    def __init__(
-        self, seed: int, options: SceneOptions, place: Place, horizon: float | None, rng: Rng
-    ) -> None:
+    def __init__(self, seed: int, options: SceneOptions, place: Place, horizon: float | None, rng: Rng) -> None:
         self.seed, self.options, self.place, self.horizon, self.rng = seed, options, place, horizon, rng
         self.pieces: list[Piece] = []
         height, width = options.size

@@ -41,9 +41,7 @@ def balloon(brush: Brush, rng: Rng) -> None:
     width = np.where(t > 0.42, width.max() * (1 - 0.8 * low**1.7), width)
     whole = np.stack([np.r_[width, -width[::-1]], np.r_[y, y[::-1]]], 1)
     for x in (-0.13, 0.13):
-        brush.fill(
-            polygon((x * 1.1, 0.45), (x * 1.1 + 0.03, 0.45), (x + 0.02, 0.74), (x - 0.01, 0.74)), COCOA
-        )
+        brush.fill(polygon((x * 1.1, 0.45), (x * 1.1 + 0.03, 0.45), (x + 0.02, 0.74), (x - 0.01, 0.74)), COCOA)
     brush.fill(whole, main)
     seams = np.sin(np.linspace(-math.pi / 2, math.pi / 2, int(rng.integers(3, 5)) * 2))
     for left, right in zip(seams[:-1:2], seams[1::2], strict=True):
@@ -66,19 +64,13 @@ def boat(brush: Brush, rng: Rng) -> None:
     sail = one_of(rng, WHITE, CREAM, lighter(MUSTARD, 0.3), lighter(ROSE, 0.4), lighter(SKY, 0.5), CORAL)
     tall = rng.uniform(-0.98, -0.75)
     brush.fill(polygon((-0.1, tall), (-0.05, tall), (-0.03, 0.5), (-0.11, 0.5)), BARK, COCOA, angle=0)
-    main = curve(
-        (-0.02, tall + 0.08), (0.3, -0.3), (rng.uniform(0.55, 0.85), 0.36), (0.4, 0.4), (-0.02, 0.38)
-    )
+    main = curve((-0.02, tall + 0.08), (0.3, -0.3), (rng.uniform(0.55, 0.85), 0.36), (0.4, 0.4), (-0.02, 0.38))
     brush.fill(main, lighter(sail, 0.3), darker(sail, 0.14), angle=20, depth=0.5)
     for share in (0.3, 0.6):
-        line = stroke(
-            [(-0.02, tall + 0.1 + share), (0.35, tall + 0.16 + share), (0.9, tall + 0.1 + share)], 0.03, 0.03
-        )
+        line = stroke([(-0.02, tall + 0.1 + share), (0.35, tall + 0.16 + share), (0.9, tall + 0.1 + share)], 0.03, 0.03)
         brush.fill(line, darker(sail, 0.25), clip=True, opacity=0.45)
     if rng.random() < 0.8:
-        jib = curve(
-            (-0.14, tall + 0.22), (-0.36, -0.1), (rng.uniform(-0.75, -0.6), 0.37), (-0.4, 0.4), (-0.14, 0.37)
-        )
+        jib = curve((-0.14, tall + 0.22), (-0.36, -0.1), (rng.uniform(-0.75, -0.6), 0.37), (-0.4, 0.4), (-0.14, 0.37))
         brush.fill(jib, one_of(rng, lighter(sail, 0.3), lighter(stripe, 0.3)), darker(sail, 0.2), depth=0.5)
     body = curve(
         (-0.85, 0.45),
@@ -94,9 +86,7 @@ def boat(brush: Brush, rng: Rng) -> None:
     brush.fill(stroke([(-0.95, 0.55), (0.0, 0.61), (0.98, 0.52)], 0.09, 0.09), CREAM, clip=True)
     brush.fill(stroke([(-0.95, 0.84), (0.0, 0.88), (0.9, 0.84)], 0.14, 0.14), darker(stripe, 0.2), clip=True)
     flag = rng.uniform(0.25, 0.4)
-    brush.fill(
-        polygon((-0.06, tall), (-0.06 - flag, tall + 0.07), (-0.06, tall + 0.15)), stripe, darker(stripe, 0.2)
-    )
+    brush.fill(polygon((-0.06, tall), (-0.06 - flag, tall + 0.07), (-0.06, tall + 0.15)), stripe, darker(stripe, 0.2))
 
 
 def house(brush: Brush, rng: Rng) -> None:
@@ -166,6 +156,4 @@ def rocket(brush: Brush, rng: Rng) -> None:
         brush.fill(ellipse(0, y, r, r), darker(trim, 0.2), depth=0.4)
         brush.fill(ellipse(0, y, r * 0.7, r * 0.7), lighter(glass, 0.5), glass, depth=0.3)
         brush.gleam(ellipse(-r * 0.25, y - r * 0.3, r * 0.3, r * 0.22), 0.9)
-    brush.fill(
-        curve((0, 0.28), (0.06, 0.45), (0, 0.72), (-0.06, 0.45)), darker(trim, 0.15), darker(trim, 0.4)
-    )
+    brush.fill(curve((0, 0.28), (0.06, 0.45), (0, 0.72), (-0.06, 0.45)), darker(trim, 0.15), darker(trim, 0.4))

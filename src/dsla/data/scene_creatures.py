@@ -60,15 +60,11 @@ def butterfly(brush: Brush, rng: Rng) -> None:
 
 def cat(brush: Brush, rng: Rng) -> None:
     """A cat that sits and looks at you."""
-    coat = one_of(
-        rng, (232, 148, 76), (86, 82, 98), (240, 226, 200), (58, 52, 66), (172, 134, 104), (176, 176, 186)
-    )
+    coat = one_of(rng, (232, 148, 76), (86, 82, 98), (240, 226, 200), (58, 52, 66), (172, 134, 104), (176, 176, 186))
     bib = one_of(rng, WHITE, CREAM, lighter(coat, 0.45))
     dark = darker(coat, 0.35)
     side = rng.uniform(0.68, 0.9)
-    tail = stroke(
-        [(0.2, 0.85), (side - 0.1, 0.82), (side, 0.45), (side - 0.18, 0.18), (side, -0.02)], 0.2, 0.13
-    )
+    tail = stroke([(0.2, 0.85), (side - 0.1, 0.82), (side, 0.45), (side - 0.18, 0.18), (side, -0.02)], 0.2, 0.13)
     brush.fill(ellipse(side, -0.02, 0.075, 0.075), coat)
     brush.fill(tail, coat, dark, depth=0.5)
     wide = rng.uniform(0.42, 0.54)
@@ -130,9 +126,7 @@ def fish(brush: Brush, rng: Rng) -> None:
     brush.fill(tail, lighter(fin, 0.1), darker(fin, 0.2), depth=0.4)
     top = curve((-0.3, -high + 0.12), (0.0, -high - 0.27), (0.36, -high - 0.14), (0.4, -0.2), (0, -0.25))
     brush.fill(top, fin, darker(fin, 0.2), depth=0.4)
-    brush.fill(
-        curve((-0.1, high - 0.1), (0.1, high + 0.2), (0.28, high + 0.12), (0.25, 0.2)), fin, darker(fin, 0.25)
-    )
+    brush.fill(curve((-0.1, high - 0.1), (0.1, high + 0.2), (0.28, high + 0.12), (0.25, 0.2)), fin, darker(fin, 0.25))
     whole = curve(
         (-0.95, 0.05),
         (-0.7, -high * 0.7),
@@ -162,9 +156,7 @@ def fish(brush: Brush, rng: Rng) -> None:
         clip=True,
         opacity=0.6,
     )
-    brush.fill(
-        curve((-0.2, 0.1), (0.12, 0.05), (0.18, 0.3), (-0.02, 0.28)), fin, darker(fin, 0.25), depth=0.4
-    )
+    brush.fill(curve((-0.2, 0.1), (0.12, 0.05), (0.18, 0.3), (-0.02, 0.28)), fin, darker(fin, 0.25), depth=0.4)
     brush.fill(ellipse(-0.6, -0.1, 0.14, 0.14), WHITE)
     brush.fill(ellipse(-0.62, -0.09, 0.08, 0.08), INK)
     brush.fill(ellipse(-0.65, -0.13, 0.03, 0.03), WHITE)

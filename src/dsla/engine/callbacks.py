@@ -15,8 +15,8 @@ from torch import Tensor
 
 from dsla.engine.evaluate import Evaluation, evaluate_detections
 from dsla.engine.files import write_atomically
+from dsla.engine.modelfile import Description, save_model
 from dsla.engine.module import DetectionModule
-from dsla.engine.modelfile import save_model
 
 
 class AveragedWeights(WeightAveraging):
@@ -30,9 +30,7 @@ class AveragedWeights(WeightAveraging):
     """
 
     def __init__(self, decay: float) -> None:
-        def average(
-            averaged: list[Tensor], current: list[Tensor], count: Tensor | int
-        ) -> None:
+        def average(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
             keep = min(decay, 1 - 1 / (1 + int(count) / 10))
             torch._foreach_lerp_(averaged, current, 1 - keep)  # pyright: ignore[reportPrivateUsage]
 
@@ -50,7 +48,7 @@ class KeepBest(Callback):
         describe: settings, class names and preprocessing that go into the model file.
     """
 
-    def __init__(self, truth: dict[str, Any], out: Path, describe: dict[str, Any]) -> None:
+    def __init__(self, truth: dict[str, Any], out: Path, describe: Description) -> None:
         self.truth, self.out, self.describe = truth, out, describe
         self.best_ap = -1.0
         self.best_epoch = -1
@@ -63,7 +61,7 @@ class KeepBest(Callback):
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *args: Any, **kwargs: Any
     ) -> None:
-        self._rows.extend(outputs)
+        self._rows.extend(outputs["rows"])
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.sanity_checking:
@@ -106,7 +104,9 @@ class LastPoint(Checkpoint):
 class SafeCheckpoints(TorchCheckpointIO):
     """Checkpoints that are replaced atomically and read without unpickling."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
+    ) -> None:
         write_atomically(Path(path), lambda file: torch.save(checkpoint, file))
 
     def load_checkpoint(
@@ -149,8 +149,7 @@ class EpochLines(Callback):
             if name in metrics
         )
         self.console.print(
-            f"epoch {done:>3}/{total}  {terms}  [bold]{scores}[/bold]  "
-            f"{_clock(spent)} spent, {_clock(left)} left",
+            f"epoch {done:>3}/{total}  {terms}  [bold]{scores}[/bold]  {_clock(spent)} spent, {_clock(left)} left",
             highlight=False,
             soft_wrap=True,
         )

@@ -47,9 +47,7 @@ def confusion_matrix(
     }
 
 
-def _outside_crowds(
-    truth: Mapping[str, Any], results: list[dict[str, Any]], iou: float
-) -> list[dict[str, Any]]:
+def _outside_crowds(truth: Mapping[str, Any], results: list[dict[str, Any]], iou: float) -> list[dict[str, Any]]:
     crowded = {entry["image_id"] for entry in truth["annotations"] if entry.get("iscrowd")}
     boxes: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
     for entry in truth["annotations"]:

@@ -61,9 +61,7 @@ class Detections:
         best = f", best score {float(self.scores.max()):.2f}" if len(self) else ""
         return f"Detections({self.name or 'picture'}, {self.size[1]}x{self.size[0]} px: {found}{best})"
 
-    def filter(
-        self, score_threshold: float = 0.0, classes: Sequence[str | int] | None = None
-    ) -> "Detections":
+    def filter(self, score_threshold: float = 0.0, classes: Sequence[str | int] | None = None) -> "Detections":
         """The detections of at least this score and of these classes (names or indices), in the same order.
 
         An unknown class raises `ConfigError` and names the nearest known ones.
@@ -85,9 +83,7 @@ class Detections:
         xywh = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
         return [
             {"image_id": image_id, "category_id": int(ids[label]), "bbox": bbox, "score": score}
-            for bbox, score, label in zip(
-                xywh.tolist(), self.scores.tolist(), self.labels.tolist(), strict=True
-            )
+            for bbox, score, label in zip(xywh.tolist(), self.scores.tolist(), self.labels.tolist(), strict=True)
         ]
 
     def to_supervision(self) -> "supervision.Detections":

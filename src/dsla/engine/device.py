@@ -6,13 +6,14 @@ from dsla.errors import ConfigError
 
 
 def pick_device(name: str) -> torch.device:
-    """The device a name stands for; "auto" is the accelerator of this machine, or the CPU.
+    """The device a name stands for; "auto" is the accelerator that can be used on this machine, or the CPU.
 
     Raises:
         ConfigError: for a name that torch does not know or a device that is not here.
     """
     if name == "auto":
-        return torch.accelerator.current_accelerator() or torch.device("cpu")  # pyright: ignore[reportReturnType]
+        here = ("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available()), ("cpu", True)
+        return torch.device(next(kind for kind, usable in here if usable))
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)

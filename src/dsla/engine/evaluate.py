@@ -76,9 +76,7 @@ class Evaluation:
         for key in ("boxes", *keys):
             table.add_column(key, justify="right")
         total = str(self.protocol["counts"]["boxes"])
-        table.add_row(
-            "all", total, *(_percent(getattr(self, key)) for key in keys), style="bold", end_section=True
-        )
+        table.add_row("all", total, *(_percent(getattr(self, key)) for key in keys), style="bold", end_section=True)
         for name, figures in self.per_class.items():
             table.add_row(name, str(figures["boxes"]), *(_percent(figures[key]) for key in keys))
         return table
@@ -165,8 +163,7 @@ def evaluate_detections(
     ids = list(scorer.params.cat_ids)
     with_truth = [k for k, category in enumerate(ids) if boxes[category]]
     per_class = {
-        names[ids[k]]: {"boxes": boxes[ids[k]], **_figures(precision[:, :, [k]], recall[:, [k]])}
-        for k in with_truth
+        names[ids[k]]: {"boxes": boxes[ids[k]], **_figures(precision[:, :, [k]], recall[:, [k]])} for k in with_truth
     }
     return Evaluation(
         **_figures(precision, recall),
@@ -240,9 +237,7 @@ def _category_names(categories: Iterable[Mapping[str, Any]]) -> dict[int, str]:
     """Names by category id; classes that share a name are told apart by their id."""
     shared = Counter(category["name"] for category in categories)
     return {
-        category["id"]: category["name"]
-        if shared[category["name"]] == 1
-        else f"{category['name']} ({category['id']})"
+        category["id"]: category["name"] if shared[category["name"]] == 1 else f"{category['name']} ({category['id']})"
         for category in categories
     }
 

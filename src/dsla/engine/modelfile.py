@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -26,6 +26,14 @@ FORMAT_VERSION = 1
 BEST = "best.safetensors"
 _PACKAGES = ("torch", "timm", "torchvision")
 _PARTS = ("config", "class_names", "preprocessing", "versions", "extra")
+
+
+class Description(TypedDict):
+    """What a model file says beside its weights; see `save_model`."""
+
+    config: Mapping[str, Any]
+    class_names: Sequence[str]
+    preprocessing: Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,9 +122,7 @@ def _find(path: Path) -> Path:
     if path.is_dir():
         if (path / BEST).is_file():
             return path / BEST
-        raise ModelError(
-            f"{path}: a folder without {BEST}; name a model file or the folder of a finished run"
-        )
+        raise ModelError(f"{path}: a folder without {BEST}; name a model file or the folder of a finished run")
     if not path.is_file():
         near = sorted(path.parent.glob("*.safetensors")) if path.parent.is_dir() else []
         cure = f"there is {near[0]}" if near else f"`dsla train` writes one to runs/NAME/{BEST}"
@@ -154,6 +160,4 @@ def _read_header(path: Path) -> dict[str, Any]:
 
 
 def _cut_short(path: Path, size: int, promised: int) -> ModelError:
-    return ModelError(
-        f"{path}: cut short, {size:,} bytes of {promised:,}; copy it again from where it was trained"
-    )
+    return ModelError(f"{path}: cut short, {size:,} bytes of {promised:,}; copy it again from where it was trained")

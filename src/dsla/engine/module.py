@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -60,17 +61,16 @@ class DetectionModule(LightningModule):
         self.log("train/positives_per_box", positives, on_step=False, on_epoch=True, batch_size=size)
         return total
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> list[dict[str, Any]]:
-        """COCO results of a batch."""
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """COCO results of a batch, as `rows`."""
         output = self.detector(self.detector.preprocess(batch.images, batch.sizes))
-        return coco_results(batch, detect(output, batch.sizes, self.config.inference), self.category_ids)
+        found = detect(output, batch.sizes, self.config.inference)
+        return {"rows": coco_results(batch, found, self.category_ids)}
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW or SGD, with warm-up and cosine or steps."""
         optim = self.config.optim
-        groups = self.detector.parameter_groups(
-            optim.lr, optim.backbone_factor, optim.weight_decay, optim.bias_factor
-        )
+        groups = self.detector.parameter_groups(optim.lr, optim.backbone_factor, optim.weight_decay, optim.bias_factor)
         optimizer: torch.optim.Optimizer
         if optim.name == "sgd":
             optimizer = torch.optim.SGD(groups, lr=optim.lr, momentum=optim.momentum)

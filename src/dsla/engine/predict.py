@@ -102,11 +102,7 @@ def predict_to_files(
     for wanted in formats:
         if wanted not in FORMATS:
             raise ConfigError(f"format {wanted!r} is unknown; known are {', '.join(FORMATS)}")
-    indices = (
-        range(len(predictor.class_names))
-        if classes is None
-        else class_indices(classes, predictor.class_names)
-    )
+    indices = range(len(predictor.class_names)) if classes is None else class_indices(classes, predictor.class_names)
     listed = find_pictures(sources, exclude=out / "images")
     found: list[tuple[int, Detections]] = []
     failures: list[tuple[Path, str]] = []
@@ -150,14 +146,10 @@ def _expand(source: str | Path) -> Iterator[tuple[Path, bool]]:
             raise DataError(f"{source}: the pattern matches nothing; check it, and quote it in the shell")
         yield from ((Path(match), False) for match in matches if Path(match).is_file())
     else:
-        raise DataError(
-            f"{source}: no such file or folder; give pictures, folders, or patterns such as 'a/*.jpg'"
-        )
+        raise DataError(f"{source}: no such file or folder; give pictures, folders, or patterns such as 'a/*.jpg'")
 
 
-def _decode(
-    numbered: Iterable[tuple[int, Path]], failures: list[tuple[Path, str]]
-) -> list[tuple[int, Tensor]]:
+def _decode(numbered: Iterable[tuple[int, Path]], failures: list[tuple[Path, str]]) -> list[tuple[int, Tensor]]:
     """Decode what can be; the rest joins the failures."""
     decoded: list[tuple[int, Tensor]] = []
     for index, path in numbered:
@@ -188,9 +180,7 @@ def _save_drawing(image: Tensor, found: Detections, path: Path) -> None:
     drawing.save(path, quality=92, subsampling=0)
 
 
-def _write_tables(
-    found: Sequence[tuple[int, Detections]], out: Path, formats: Sequence[str]
-) -> Iterator[Path]:
+def _write_tables(found: Sequence[tuple[int, Detections]], out: Path, formats: Sequence[str]) -> Iterator[Path]:
     """Write what was asked for and name each file or folder that is there now."""
     if "images" in formats and found:
         yield out / "images"
@@ -215,9 +205,7 @@ def _csv(found: Sequence[tuple[int, Detections]]) -> str:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("file", "label", "class_name", "score", "x1", "y1", "x2", "y2"))
     for _, detections in found:
-        rows = zip(
-            detections.labels.tolist(), detections.scores.tolist(), detections.boxes.tolist(), strict=True
-        )
+        rows = zip(detections.labels.tolist(), detections.scores.tolist(), detections.boxes.tolist(), strict=True)
         for label, score, box in rows:
             sides = [f"{side:.2f}" for side in box]
             table.writerow((detections.name, label, detections.class_names[label], f"{score:.4f}", *sides))

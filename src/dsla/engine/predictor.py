@@ -12,7 +12,7 @@ from dsla.config import Config, parse_config
 from dsla.data.dataset import DetectionData
 from dsla.data.image import Picture, decode_image
 from dsla.data.resize import Resize
-from dsla.data.sample import Batch, Sample
+from dsla.data.sample import DIVISOR, Batch, Sample
 from dsla.engine.detections import Detections, class_indices
 from dsla.engine.device import pick_device
 from dsla.engine.evaluate import Evaluation, evaluate
@@ -96,15 +96,17 @@ class Predictor:
     ) -> list[Detections]:
         """Find things in RGB pictures, all at once; `names` goes into the results.
 
-        Pictures of one size go through the network together. Others do not, since padding would reach the
-        group normalisation of the head, and what is found in a picture would depend on its company.
+        Pictures of one padded size go through the network together. Others do not, since padding would reach
+        the group normalisation of the head, and what is found in a picture would depend on its company.
         """
         resize = Resize(self.config.data.imgsz, self.config.data.shorter)
         decoding = replace(self.config.inference, score_threshold=score_threshold)
         samples = [resize(_sample(image, index)) for index, image in enumerate(images)]
         found: dict[int, Detections] = {}
-        for size in dict.fromkeys(sample.size for sample in samples):
-            pictures = Batch.collate([sample for sample in samples if sample.size == size])
+        padded = [tuple(-(-side // DIVISOR) for side in sample.size) for sample in samples]
+        for size in dict.fromkeys(padded):
+            alike = [sample for sample, its in zip(samples, padded, strict=True) if its == size]
+            pictures = Batch.collate(alike)
             there = pictures.to(self.device)
             output = self.detector(self.detector.preprocess(there.images, there.sizes))
             for place, detected in enumerate(detect(output, there.sizes, decoding)):

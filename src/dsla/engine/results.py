@@ -7,9 +7,7 @@ from dsla.data import Batch
 from dsla.models import Detected
 
 
-def coco_results(
-    batch: Batch, detected: Sequence[Detected], category_ids: Sequence[int]
-) -> list[dict[str, Any]]:
+def coco_results(batch: Batch, detected: Sequence[Detected], category_ids: Sequence[int]) -> list[dict[str, Any]]:
     """Rows of a COCO result file.
 
     Args:
@@ -21,9 +19,7 @@ def coco_results(
     for index, found in enumerate(detected):
         boxes = batch.boxes_to_picture(index, found.boxes).double().cpu()
         boxes[:, 2:] -= boxes[:, :2]
-        for box, score, label in zip(
-            boxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True
-        ):
+        for box, score, label in zip(boxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True):
             rows.append(
                 {
                     "image_id": batch.image_ids[index],

@@ -1,12 +1,12 @@
 """Train a detector on a data set and leave a run folder behind.
 
-    RUN/config.yaml        every setting
-    RUN/metrics.csv        a row an epoch: losses, AP, learning rate, seconds
-    RUN/tensorboard/       the same a step
-    RUN/best.safetensors   the model with the highest AP on the validation pictures
-    RUN/last.ckpt          the point a resumed run goes on from
-    RUN/results.json       AP of the best model with protocol, versions, seed and settings
-    RUN/detections.json    its detections on the validation pictures, as COCO results
+RUN/config.yaml        every setting
+RUN/metrics.csv        a row an epoch: losses, AP, learning rate, seconds
+RUN/tensorboard/       the same a step
+RUN/best.safetensors   the model with the highest AP on the validation pictures
+RUN/last.ckpt          the point a resumed run goes on from
+RUN/results.json       AP of the best model with protocol, versions, seed and settings
+RUN/detections.json    its detections on the validation pictures, as COCO results
 """
 
 import json
@@ -32,7 +32,7 @@ from dsla.engine.callbacks import AveragedWeights, EpochLines, KeepBest, LastPoi
 from dsla.engine.evaluate import Evaluation, evaluate
 from dsla.engine.files import write_atomically
 from dsla.engine.metrics import EpochTable
-from dsla.engine.modelfile import save_model
+from dsla.engine.modelfile import Description, save_model
 from dsla.engine.module import DetectionModule
 from dsla.engine.predict import load
 from dsla.errors import ConfigError, DataError
@@ -91,7 +91,7 @@ def train(
     torch.manual_seed(config.train.seed)
     detector = config.build_detector(len(splits.train.class_names))
     module = DetectionModule(config, detector, _category_ids(splits.val or splits.train), out)
-    describe = {
+    describe: Description = {
         "config": config.model_dump(mode="json"),
         "class_names": splits.train.class_names,
         "preprocessing": _preprocessing(config, detector),
@@ -208,9 +208,7 @@ def _fit(
             trainer.validate(module, val, verbose=False)
 
 
-def _finish(
-    config: Config, splits: DataSplits, out: Path, model: Path, keeper: KeepBest | None, seconds: float
-) -> Run:
+def _finish(config: Config, splits: DataSplits, out: Path, model: Path, keeper: KeepBest | None, seconds: float) -> Run:
     predictor = load(model)
     results: dict[str, Any] = {}
     best: Evaluation | None = None
@@ -241,6 +239,8 @@ def _finish(
     return Run(out, model, best, results)
 
 
-def versions(packages: Sequence[str] = ("dsla", "torch", "torchvision", "timm", "lightning", "hotcoco")) -> dict[str, str]:
+def versions(
+    packages: Sequence[str] = ("dsla", "torch", "torchvision", "timm", "lightning", "hotcoco"),
+) -> dict[str, str]:
     """Versions of Python and of the packages that shape a result."""
     return {"python": platform.python_version()} | {name: version(name) for name in packages}

@@ -22,9 +22,7 @@ def boxes_from_ltrb(xy: Float[Tensor, "*N 2"], ltrb: Float[Tensor, "*M 4"]) -> F
     return torch.cat([xy - ltrb[..., :2], xy + ltrb[..., 2:]], dim=-1)
 
 
-def ltrb_overlap(
-    a: Float[Tensor, "N 4"], b: Float[Tensor, "N 4"]
-) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
+def ltrb_overlap(a: Float[Tensor, "N 4"], b: Float[Tensor, "N 4"]) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
     """Intersection and union, in square pixels, of two boxes around the same point."""
     near = torch.minimum(a, b)
     sides = (near[:, :2] + near[:, 2:]).clamp(min=0)

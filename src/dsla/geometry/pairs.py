@@ -131,8 +131,10 @@ def _cached_limits(
         raise ValueError(f"{len(ends)} ranges for {len(strides)} levels")
     with torch.inference_mode(False):
         low, high = torch.tensor(ends, dtype=torch.float32, device=device).reshape(-1, 2).unbind(dim=1)
-        whole = torch.tensor([[w, h, s] for (h, w), s in zip(sizes, starts, strict=True)], device=device)
-        return low, high, torch.tensor(strides, dtype=torch.float32, device=device), *whole.unbind(dim=1)
+        stride = torch.tensor(strides, dtype=torch.float32, device=device)
+        whole = [[w, h, s] for (h, w), s in zip(sizes, starts, strict=True)]
+        width, height, start = torch.tensor(whole, device=device).unbind(dim=1)
+        return low, high, stride, width, height, start
 
 
 def _level_limits(

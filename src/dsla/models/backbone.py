@@ -142,9 +142,7 @@ def _create(name: str, **options: Any) -> Any:
     """Create a timm feature network that takes pictures of any size, with timm's refusals as ModelError."""
     try:
         if _fixed_size(timm.get_pretrained_cfg(name)):
-            with suppress(
-                TypeError
-            ):  # not every network of fixed size knows this option of window transformers
+            with suppress(TypeError):  # not every network of fixed size knows this option of window transformers
                 return timm.create_model(name, features_only=True, strict_img_size=False, **options)
         return timm.create_model(name, features_only=True, **options)
     except (RuntimeError, AttributeError, AssertionError) as error:

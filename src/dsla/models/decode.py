@@ -80,9 +80,7 @@ def detect(output: HeadOutput, sizes: Int[Tensor, "B 2"], decoding: Decoding) ->
     """
     if decoding.score != "class" and output.quality is None:
         raise ConfigError(f"score {decoding.score} needs a detector with a quality branch; use score class")
-    return [
-        _detect_one(output, image, (int(h), int(w)), decoding) for image, (h, w) in enumerate(sizes.tolist())
-    ]
+    return [_detect_one(output, image, (int(h), int(w)), decoding) for image, (h, w) in enumerate(sizes.tolist())]
 
 
 def _detect_one(output: HeadOutput, image: int, size: tuple[int, int], decoding: Decoding) -> Detected:
@@ -106,13 +104,7 @@ def _candidates(
     logits, threshold = output.logits[image], decoding.score_threshold
     # A score is at most p, or sqrt(p): this much of p is needed whatever the quality.
     needed = threshold**2 if decoding.score == "sqrt" else threshold
-    bound = (
-        -math.inf
-        if needed == 0
-        else math.inf
-        if needed == 1
-        else math.log(needed / (1 - needed)) - LOGIT_SLACK
-    )
+    bound = -math.inf if needed == 0 else math.inf if needed == 1 else math.log(needed / (1 - needed)) - LOGIT_SLACK
     point, label = (logits > bound).nonzero(as_tuple=True)
     score = logits[point, label].float().sigmoid()
     if decoding.score != "class":

@@ -98,9 +98,7 @@ class Detector(nn.Module):
         # other strides than their parameters, and DDP warns.
         self.to(memory_format=torch.channels_last)
 
-    def preprocess(
-        self, images: UInt8[Tensor, "B 3 H W"], sizes: Int[Tensor, "B 2"]
-    ) -> Float[Tensor, "B 3 H W"]:
+    def preprocess(self, images: UInt8[Tensor, "B 3 H W"], sizes: Int[Tensor, "B 2"]) -> Float[Tensor, "B 3 H W"]:
         """Normalise RGB pictures as the weights expect; padding becomes exactly 0.
 
         Element by element, so a picture gives the same numbers whatever stands beside it in the batch.

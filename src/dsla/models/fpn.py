@@ -48,9 +48,7 @@ class ExtraLevels(ExtraFPNBlock):
         for conv in self.convs:
             _start(conv)
 
-    def forward(
-        self, results: list[Tensor], x: list[Tensor], names: list[str]
-    ) -> tuple[list[Tensor], list[str]]:
+    def forward(self, results: list[Tensor], x: list[Tensor], names: list[str]) -> tuple[list[Tensor], list[str]]:
         """Append the extra levels to the pyramid `results` of the backbone's features `x`."""
         last = results[-1] if self.source == "p5" else x[-1]
         for i, conv in enumerate(self.convs):
@@ -79,11 +77,7 @@ class FeaturePyramid(nn.Module):
     ) -> None:
         super().__init__()
         extra = len(levels) - len(backbone_levels(levels))
-        block = (
-            ExtraLevels(extra, width if extra_from == "p5" else channels[-1], width, extra_from)
-            if extra
-            else None
-        )
+        block = ExtraLevels(extra, width if extra_from == "p5" else channels[-1], width, extra_from) if extra else None
         self.fpn = FeaturePyramidNetwork(list(channels), width, extra_blocks=block)
 
     def forward(self, features: Sequence[Float[Tensor, "B _ _ _"]]) -> list[Float[Tensor, "B _ _ _"]]:

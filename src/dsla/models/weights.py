@@ -57,9 +57,7 @@ def load_bundled(name: str, net: nn.Module) -> None:
     tensors = list(read_tensors(path).items())
     expected = list(_whole_network(name).items())
     if len(tensors) != len(expected):
-        raise ModelError(
-            f"{path}: {len(tensors)} tensors where timm's {name} has {len(expected)}; {_REINSTALL}"
-        )
+        raise ModelError(f"{path}: {len(tensors)} tensors where timm's {name} has {len(expected)}; {_REINSTALL}")
     for (theirs, tensor), (ours, shape) in zip(tensors, expected, strict=True):
         if tensor.shape != shape:
             raise ModelError(
@@ -105,9 +103,7 @@ def download(name: str, create: Callable[..., nn.Module]) -> nn.Module:
     if config is None or not config.has_weights:
         raise ModelError(f"backbone {name}: timm has no weights for it; {WAYS_OUT}")
     cached = _cached_file(config)
-    if (
-        cached is not None
-    ):  # needs no word with the hub, which would take a minute of retries without a network
+    if cached is not None:  # needs no word with the hub, which would take a minute of retries without a network
         return create(pretrained=True, pretrained_cfg_overlay={"file": cached})
     if config.hf_hub_id:
         problem = hub_problem()
@@ -117,9 +113,7 @@ def download(name: str, create: Callable[..., nn.Module]) -> nn.Module:
         return create(pretrained=True)
     except Exception as error:  # whatever the hub, its client and timm raise, the cure is the same
         reason = str(error).strip().split("\n")[0]
-        raise ModelError(
-            f"backbone {name}: its weights cannot be downloaded ({reason}); {WAYS_OUT}"
-        ) from error
+        raise ModelError(f"backbone {name}: its weights cannot be downloaded ({reason}); {WAYS_OUT}") from error
 
 
 def _cached_file(config: Any) -> str | None:
@@ -174,17 +168,12 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # a file cut short or of another program fails in many ways
         reason = str(error).strip().split("\n")[0]
         raise ModelError(
-            f"{path}: not a readable weight file ({reason}); expected .safetensors, or a .pth that holds "
-            "tensors only"
+            f"{path}: not a readable weight file ({reason}); expected .safetensors, or a .pth that holds tensors only"
         ) from error
     for wrapper in ("state_dict", "model", "module"):
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
-    tensors = (
-        {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
-        if isinstance(content, Mapping)
-        else {}
-    )
+    tensors = {str(k): v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, Mapping) else {}
     if not tensors:
         raise ModelError(f"{path}: holds no named tensors; expected a state dict")
     return tensors
@@ -224,9 +213,7 @@ def load_matching(name: str, net: nn.Module, tensors: Mapping[str, Tensor], *, s
         listed = "; ".join(f"{len(v)} {kind}: {', '.join(v)}" for kind, v in problems.items() if v)
         raise ModelError(f"{source}: does not fit backbone {name}. {listed}")
     outside = len(tensors) - len(given)
-    log.info(
-        "%s: %d tensors loaded, %d left over", source, len(own.keys() & given.keys()), len(given) - len(own)
-    )
+    log.info("%s: %d tensors loaded, %d left over", source, len(own.keys() & given.keys()), len(given) - len(own))
     if outside:
         log.info("%s: %d tensors outside '%s' not used", source, outside, prefix)
     state.update({k: tensors[given[p]] for p, k in own.items() if p in given})

@@ -26,9 +26,7 @@ from dsla.report.style import figure
 _NIGHT, _PALE, _DIM = "#10141C", "#F2F4F8", "#9AA6B5"
 # From cold to hot with steadily rising lightness, so that it reads in grey and to colour-blind eyes too.
 _HEAT = LinearSegmentedColormap.from_list("heat", ["#3B2A8C", "#8A2FA5", "#D8456F", "#F98E3C", "#FDF0A6"])
-_DRAWN = (
-    800  # pixels of a panel's longer side, at least, before it is scaled to the figure: for round corners
-)
+_DRAWN = 800  # pixels of a panel's longer side, at least, before it is scaled to the figure: for round corners
 
 
 def draw_labels(
@@ -74,9 +72,7 @@ def draw_labels(
             for g, box in enumerate(truth.boxes.tolist()):
                 strong = g in owners
                 _outline(panel, box, "white", 1.4 if strong else 0.6, 0.95 if strong else 0.28)
-            _heading(
-                panel, _level_title(points, level, ranges), f"{int((owner_level == level).sum())} points"
-            )
+            _heading(panel, _level_title(points, level, ranges), f"{int((owner_level == level).sum())} points")
         heat = ScalarMappable(Normalize(0, 1), _HEAT)
         bar = fig.colorbar(heat, ax=list(panels), location="bottom", shrink=0.3, aspect=45, pad=0.02)
         bar.set_label("label", color=_DIM)
@@ -120,13 +116,9 @@ def draw_static_labels(
     )
 
 
-def _scene(
-    panel: Axes, image: UInt8[Tensor, "3 H W"], truth: GroundTruth, class_names: Sequence[str]
-) -> None:
+def _scene(panel: Axes, image: UInt8[Tensor, "3 H W"], truth: GroundTruth, class_names: Sequence[str]) -> None:
     panel.imshow(image.permute(1, 2, 0).numpy(), extent=_extent(image), interpolation="antialiased")
-    for box, label, ignored in zip(
-        truth.boxes.tolist(), truth.labels.tolist(), truth.ignore.tolist(), strict=True
-    ):
+    for box, label, ignored in zip(truth.boxes.tolist(), truth.labels.tolist(), truth.ignore.tolist(), strict=True):
         color = tuple(value / 255 for value in class_color(label))
         _outline(panel, box, "#B0B0B0" if ignored else color, 1.8, 1.0)
         if not ignored:
@@ -141,13 +133,9 @@ def _scene(
     _frame(panel, image)
 
 
-def _level(
-    panel: Axes, image: UInt8[Tensor, "3 H W"], points: Points, values: Float[Tensor, " P"], level: int
-) -> None:
+def _level(panel: Axes, image: UInt8[Tensor, "3 H W"], points: Points, values: Float[Tensor, " P"], level: int) -> None:
     grey = (image.float() / 255 * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(dim=0)
-    panel.imshow(
-        grey.numpy() * 0.5, cmap="gray", vmin=0, vmax=1, extent=_extent(image), interpolation="antialiased"
-    )
+    panel.imshow(grey.numpy() * 0.5, cmap="gray", vmin=0, vmax=1, extent=_extent(image), interpolation="antialiased")
     if _of_level(points, values, level).any():
         cells = _cells(image, points, values, level)
         panel.imshow(cells, extent=_extent(image), interpolation="antialiased")
@@ -163,10 +151,7 @@ def _cells(
     lattice = _of_level(points, values, level).reshape(h, w)
     # A point lies at (index + offset) * stride; its cell reaches half a stride to each side.
     shift = (points.offset - 0.5) * stride
-    y, x = (
-        (((np.arange(side * zoom) + 0.5) / zoom - shift) / stride).astype(np.float32)
-        for side in image.shape[1:]
-    )
+    y, x = ((((np.arange(side * zoom) + 0.5) / zoom - shift) / stride).astype(np.float32) for side in image.shape[1:])
     row, column = np.floor(y).astype(int), np.floor(x).astype(int)
     inside = np.outer((row >= 0) & (row < h), (column >= 0) & (column < w))
     value = lattice[row.clip(0, h - 1)[:, None], column.clip(0, w - 1)[None, :]] * inside

@@ -30,9 +30,7 @@ def read_metrics(path: str | Path) -> dict[str, tuple[list[float], list[float]]]
     series: dict[str, tuple[list[float], list[float]]] = {}
     with Path(path).open(newline="", encoding="utf-8") as file:
         for number, row in enumerate(csv.DictReader(file)):
-            at = next(
-                (x for key in ("epoch", "step") if (x := _number(row.get(key))) is not None), float(number)
-            )
+            at = next((x for key in ("epoch", "step") if (x := _number(row.get(key))) is not None), float(number))
             for name, cell in row.items():
                 value = _number(cell)
                 if value is not None:
@@ -130,9 +128,7 @@ def _hardest(axes: Axes, ranked: Sequence[str], per_class: Mapping[str, Mapping[
     axes.barh(range(len(worst)), values, color=LINES[0], height=0.62)
     for row, (name, value) in enumerate(zip(worst, values, strict=True)):
         text = f"{value:.1f}  ({per_class[name]['boxes']} boxes)"
-        axes.annotate(
-            text, (value, row), (4, 0), textcoords="offset points", va="center", fontsize=8, color=FAINT
-        )
+        axes.annotate(text, (value, row), (4, 0), textcoords="offset points", va="center", fontsize=8, color=FAINT)
     axes.set_yticks(range(len(worst)), [_short(name) for name in worst], fontsize=9)
     axes.set(xlim=(0, 100), xlabel="AP50")
     axes.grid(visible=False, axis="y")
@@ -166,16 +162,12 @@ def plot_confusion(confusion: Mapping[str, Any], limit: int = 25) -> Figure:
         axes.tick_params(which="both", length=0)
         axes.spines[:].set_visible(False)
         ticks = range(len(counts))
-        axes.set_xticks(
-            ticks, [*map(_short, names), "missed"], rotation=45, ha="right", rotation_mode="anchor"
-        )
+        axes.set_xticks(ticks, [*map(_short, names), "missed"], rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(ticks, [*map(_short, names), "nothing there"])
         for row, column in zip(*np.nonzero(counts), strict=True):
             ink = "white" if share[row, column] > 0.55 else INK
             size = 9 if len(counts) <= 12 else 7
-            axes.text(
-                column, row, str(counts[row, column]), ha="center", va="center", color=ink, fontsize=size
-            )
+            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=ink, fontsize=size)
         axes.set(xlabel="predicted", ylabel="true")
         axes.set_title(title)
     return fig

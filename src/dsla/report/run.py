@@ -43,9 +43,7 @@ def write_run_plots(
     if results.is_file():
         told = _read_json(results)
         if told.get("per_class"):
-            figures["precision_recall.png"] = plot_precision_recall(
-                told["precision_recall"], told["per_class"]
-            )
+            figures["precision_recall.png"] = plot_precision_recall(told["precision_recall"], told["per_class"])
             figures["confusion.png"] = plot_confusion(told["confusion"])
     for name, figure in figures.items():
         save_figure(figure, plots / name)

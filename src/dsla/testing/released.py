@@ -100,9 +100,7 @@ def _options(
         if given.get(option, value) != value:
             raise DataError(f"{key} has {option} {given[option]!r}; only {value!r} is here")
         given.pop(option, None)
-    values = {
-        option: float(given.pop(option, default)) for option, default in {**free, "loss_weight": 1.0}.items()
-    }
+    values = {option: float(given.pop(option, default)) for option, default in {**free, "loss_weight": 1.0}.items()}
     if given:
         raise DataError(f"{key} has unknown keys {sorted(given)}; nothing was compared")
     return values
