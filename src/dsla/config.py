@@ -83,7 +83,7 @@ class OptimSettings(Settings):
 class TrainSettings(Settings):
     """The run."""
 
-    epochs: int = Field(default=30, ge=1)
+    epochs: int = Field(default=15, ge=1)
     seed: int = Field(default=0, ge=0)
     device: str = Field(default="auto", description="auto, cpu, cuda, mps")
     devices: int = Field(default=1, ge=1, description="processes on this machine, one a device")
@@ -91,7 +91,7 @@ class TrainSettings(Settings):
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     accumulate: int = Field(default=1, ge=1, description="batches a step of the optimiser")
     clip: float | None = Field(default=10.0, gt=0, description="greatest norm of the gradient; null for none")
-    ema: float | None = Field(default=0.998, gt=0, lt=1, description="decay of the averaged weights; null for none")
+    ema: float | None = Field(default=0.99, gt=0, lt=1, description="decay of the averaged weights; null for none")
     evaluate_every: int = Field(default=1, ge=1, description="epochs between evaluations; the last is always evaluated")
     patience: int | None = Field(default=None, ge=1, description="evaluations without a better AP before stopping")
 
