@@ -1,4 +1,4 @@
-"""Training steps to compare: ours, torchvision's FCOS made of our parts, and torchvision's as people get it.
+"""Training steps to compare: ours, torchvision's FCOS made of our parts, and as people get it.
 
 Every step starts from the same uint8 pictures and boxes in memory and ends after the optimiser's step: pictures
 to normalised floats, forward, assignment, losses, backward, clipping by norm, AdamW. Loading, the averaged

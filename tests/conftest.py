@@ -22,3 +22,13 @@ def shared_data() -> Path:
     if not (folder / "bccd").is_dir():
         pytest.skip("real data sets are not here; name their folder in DSLA_TEST_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A COCO folder of 12 training and 4 validation pictures of 64 px; not to be written to."""
+    from dsla.data.scenes import write_scenes
+
+    folder = tmp_path_factory.mktemp("data") / "scenes"
+    write_scenes(folder, count=12, seed=0, size=64, val_count=4)
+    return folder

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from dsla.assign import DSLA
 from dsla.config import Config, override
 from dsla.data import Resize
 from dsla.data.dataset import DataSplits
@@ -59,7 +60,9 @@ def run_demo(out: Path, *, epochs: int, seed: int, console: Console) -> None:
     detection_sheet(images, predictor.predict(images), title=title).save(sheet)
     labels = out / "labels.png"
     scene = Resize(config.data.imgsz)(unseen.sample(LABEL_SCENE))
-    save_figure(draw_static_labels(scene, unseen.class_names), labels)
+    # The plain rule, without centre sampling: it shows how a label fades in space and from level to level.
+    plain = DSLA(reach=config.assigner.reach)
+    save_figure(draw_static_labels(scene, unseen.class_names, assigner=plain), labels)
 
     console.print(f"\ndetections on unseen scenes  {sheet}", highlight=False)
     console.print(f"DSLA's labels, level by level  {labels}", highlight=False)

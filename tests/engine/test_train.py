@@ -19,20 +19,12 @@ from safetensors.torch import load_file
 
 from dsla.config import OptimSettings, override, parse_assignments
 from dsla.data import open_data
-from dsla.data.scenes import write_scenes
 from dsla.engine.module import learning_rate_factor
 from dsla.engine.train import train
 from dsla.errors import ConfigError, TrainingError
 from dsla.recipes import recipe, with_assigner
 
 WORDS = tiny_flags()[1::2]
-
-
-@pytest.fixture(scope="session")
-def scenes(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "scenes"
-    write_scenes(folder, count=12, seed=0, size=64, val_count=4)
-    return folder
 
 
 def tiny(*words: str, assigner: str = "dsla"):

@@ -12,9 +12,38 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dsla.assign.selection import box_areas
 from dsla.geometry import GroundTruth, Points, Ranges
 
 NEIGHBOURS = 9  # a 3 x 3 neighbourhood of the box's centre
+
+
+def with_coverage(
+    points: Points,
+    truth: GroundTruth,
+    slot: Int[Tensor, " N"],
+    gt: Int[Tensor, " N"],
+    label: Float[Tensor, " N"],
+    ranges: Ranges,
+) -> tuple[Int[Tensor, " K"], Int[Tensor, " K"], Float[Tensor, " K"]]:
+    """Positives in which every box that can has a point: slots, boxes and labels, in the order of slots.
+
+    A point found by coverage is its box's best one, so its label is 1.
+
+    Args:
+        points: the pyramid.
+        truth: G boxes; ignore regions are left alone.
+        slot: (N,) positives so far, as image * P + point, at most one row a slot.
+        gt: (N,) box of each positive.
+        label: (N,) its label.
+        ranges: (low, high) of each level; a box fits the first level that reaches from its centre to its sides.
+    """
+    holder = cover_boxes(points, truth, slot, gt, ranges)
+    labels = label.new_ones(len(holder))
+    kept = holder[slot] == gt
+    labels[slot[kept]] = label[kept]
+    slot = torch.nonzero(holder >= 0).flatten()
+    return slot, holder[slot], labels[slot]
 
 
 def cover_boxes(
@@ -22,22 +51,9 @@ def cover_boxes(
     truth: GroundTruth,
     slot: Int[Tensor, " N"],
     gt: Int[Tensor, " N"],
-    area: Float[Tensor, " G"],
     ranges: Ranges,
 ) -> Int[Tensor, " S"]:
-    """Give every box that has no point the nearest one that it can get.
-
-    Args:
-        points: the pyramid.
-        truth: G boxes; ignore regions are left alone.
-        slot: (N,) positives so far, as image * P + point, at most one row a slot.
-        gt: (N,) box of each positive.
-        area: (G,) area of each box.
-        ranges: (low, high) of each level; a box fits the first level that reaches from its centre to its sides.
-
-    Returns:
-        (B * P,) the box that holds each point, -1 where none does.
-    """
+    """The box that holds each of the S = B * P points, -1 where none does; arguments as `with_coverage`."""
     boxes = len(truth)
     holder = torch.full((truth.num_images * len(points),), -1, dtype=torch.int64, device=slot.device)
     holder[slot] = gt
@@ -47,7 +63,7 @@ def cover_boxes(
         return holder
     wanted = _nearest_slots(points, truth, ranges)
     rank = torch.empty(boxes + 1, dtype=torch.int64, device=slot.device)  # small boxes first, then by index
-    rank[area.argsort(stable=True)] = torch.arange(boxes, device=slot.device)
+    rank[box_areas(truth).argsort(stable=True)] = torch.arange(boxes, device=slot.device)
     rank[boxes] = boxes  # holder -1: a free point takes anyone
     turn = torch.zeros(boxes, dtype=torch.int64, device=slot.device)
     while True:

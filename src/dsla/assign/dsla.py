@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dsla.assign.contract import Assignment, Predictions
-from dsla.assign.coverage import cover_boxes
+from dsla.assign.coverage import with_coverage
 from dsla.assign.levels import level_ranges
 from dsla.assign.selection import (
     box_areas,
@@ -123,18 +123,16 @@ class DSLA:
         best = one_box_a_point(every, label, area[pairs.box], pairs.box)
         slot, gt, static = every[best], pairs.box[best], label[best]
         if self.cover:
-            holder = cover_boxes(points, truth, slot, gt, area, level_ranges(points, self.reach, self.ranges))
-            full = label.new_ones(len(holder))  # a point found by coverage is its box's best: label 1
-            kept = holder[slot] == gt
-            full[slot[kept]] = static[kept]
-            slot = torch.nonzero(holder >= 0).flatten()
-            gt, static = holder[slot], full[slot]
+            given = level_ranges(points, self.reach, self.ranges)
+            slot, gt, static = with_coverage(points, truth, slot, gt, static, given)
         weight = static
         if self.classes_per_point == "all":
-            more = other_classes(truth, every, label, area, pairs.box, slot, gt)
-            slot, gt = torch.cat([slot, every[more]]), torch.cat([gt, pairs.box[more]])
-            static = torch.cat([static, label[more]])
-            weight = torch.cat([weight, label.new_zeros(len(more))])  # a point predicts one box: its best
+            more = other_classes(truth, every, label, pairs.box, slot, gt)
+            # A point predicts one box, its best; the rows of further classes have no box loss.
+            weight = torch.cat([weight, label.new_zeros(len(more))])
+            slot, order = torch.cat([slot, every[more]]).sort(stable=True)
+            gt, static = torch.cat([gt, pairs.box[more]])[order], torch.cat([static, label[more]])[order]
+            weight = weight[order]
         score = self.dynamic_label(points, truth, pred, slot, gt, static)
         image = torch.div(slot, len(points), rounding_mode="floor")
         regions = replace(truth, ignore=torch.zeros_like(truth.ignore)) if self.released else truth

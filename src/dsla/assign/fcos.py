@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dsla.assign.contract import Assignment, Predictions
-from dsla.assign.coverage import cover_boxes
+from dsla.assign.coverage import with_coverage
 from dsla.assign.dsla import centerness
 from dsla.assign.levels import level_ranges
 from dsla.assign.selection import box_areas, ignored_points, one_box_a_point, pairs_of, slots_of
@@ -52,9 +52,7 @@ class FCOS:
         best = one_box_a_point(slot, -area[pairs.box], area[pairs.box], pairs.box)
         slot, gt = slot[best], pairs.box[best]
         if self.cover:
-            holder = cover_boxes(points, truth, slot, gt, area, ranges)
-            slot = torch.nonzero(holder >= 0).flatten()
-            gt = holder[slot]
+            slot, gt, _ = with_coverage(points, truth, slot, gt, torch.ones_like(area[gt]), ranges)
         image = torch.div(slot, len(points), rounding_mode="floor")
         point = slot - image * len(points)
         score = torch.ones_like(area[gt])

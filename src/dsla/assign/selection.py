@@ -58,7 +58,6 @@ def other_classes(
     truth: GroundTruth,
     slot: Int[Tensor, " M"],
     priority: Float[Tensor, " M"],
-    area: Float[Tensor, " G"],
     box: Int[Tensor, " M"],
     taken_slot: Int[Tensor, " N"],
     taken_gt: Int[Tensor, " N"],
@@ -66,7 +65,7 @@ def other_classes(
     """Pairs that add a further class to a point: the best box of each class that the point does not learn yet."""
     classes = int(truth.labels.max()) + 1 if len(truth) else 1
     key = slot * classes + truth.labels[box]
-    best = one_box_a_point(key, priority, area[box], box)
+    best = one_box_a_point(key, priority, box_areas(truth)[box], box)
     return best[~torch.isin(key[best], taken_slot * classes + truth.labels[taken_gt])]
 
 

@@ -13,10 +13,11 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from rich.console import Console
 from torch import Tensor
 
-from dsla.engine.evaluate import Evaluation, evaluate_detections
+from dsla.engine.evaluate import evaluate_detections
 from dsla.engine.files import write_atomically
 from dsla.engine.modelfile import Description, save_model
 from dsla.engine.module import DetectionModule
+from dsla.errors import ModelError
 
 
 class AveragedWeights(WeightAveraging):
@@ -52,7 +53,7 @@ class KeepBest(Callback):
         self.truth, self.out, self.describe = truth, out, describe
         self.best_ap = -1.0
         self.best_epoch = -1
-        self.evaluation: Evaluation | None = None
+        self.last: dict[str, float | None] = {}
         self._rows: list[dict[str, Any]] = []
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -68,7 +69,7 @@ class KeepBest(Callback):
             return
         rows = _gather(self._rows)
         evaluation = evaluate_detections(self.truth, rows)
-        self.evaluation = evaluation
+        self.last = {name: getattr(evaluation, name) for name in ("AP", "AP50", "AP75", "APs", "APm", "APl")}
         for name in ("AP", "AP50", "AP75"):
             pl_module.log(f"val/{name}", float(getattr(evaluation, name) or 0.0), prog_bar=name == "AP")
         ap = evaluation.AP or 0.0
@@ -81,10 +82,11 @@ class KeepBest(Callback):
                 save_model(self.out / "best.safetensors", state, **self.describe, extra=extra)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best_ap": self.best_ap, "best_epoch": self.best_epoch}
+        return {"best_ap": self.best_ap, "best_epoch": self.best_epoch, "last": self.last}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best_ap, self.best_epoch = state_dict["best_ap"], state_dict["best_epoch"]
+        self.last = state_dict["last"]
 
 
 class LastPoint(Checkpoint):
@@ -112,7 +114,13 @@ class SafeCheckpoints(TorchCheckpointIO):
     def load_checkpoint(
         self, path: str | os.PathLike[str], map_location: Any = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
-        return torch.load(path, map_location=map_location, weights_only=True)
+        try:
+            return torch.load(path, map_location=map_location, weights_only=True)
+        except Exception as error:  # a damaged file fails in many ways
+            reason = str(error).strip().split("\n")[0]
+            raise ModelError(
+                f"{path}: not a point that a run can go on from ({reason}); start anew with another --out"
+            ) from error
 
 
 class EpochLines(Callback):

@@ -4,6 +4,8 @@ import torch
 
 from dsla.errors import ConfigError
 
+KNOWN = ("cpu", "cuda", "mps")
+
 
 def pick_device(name: str) -> torch.device:
     """The device a name stands for; "auto" is the accelerator that can be used on this machine, or the CPU.
@@ -16,6 +18,11 @@ def pick_device(name: str) -> torch.device:
         return torch.device(next(kind for kind, usable in here if usable))
     try:
         device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in KNOWN:
+        raise ConfigError(f"device {name}: unknown; give auto, {', '.join(KNOWN)}, or one of several as cuda:1")
+    try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
         reason = str(error).splitlines()[0]

@@ -46,3 +46,9 @@ class EpochTable(Callback):
         columns = list(dict.fromkeys(key for each in self._rows for key in each))
         lines = [",".join(columns), *(",".join(each.get(key, "") for key in columns) for each in self._rows)]
         write_atomically(self.path, lambda file: file.write(("\n".join(lines) + "\n").encode()))
+
+
+def seconds_trained(path: Path) -> float:
+    """Time of all epochs in a `metrics.csv`, of those before an interruption too."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return sum(float(row["seconds"]) for row in csv.DictReader(file))

@@ -16,7 +16,7 @@ from dsla.config import Config, OptimSettings
 from dsla.criterion import NonFiniteLossError
 from dsla.data import Batch
 from dsla.engine.results import coco_results
-from dsla.errors import TrainingError
+from dsla.errors import ConfigError, TrainingError
 from dsla.models import Detector, detect
 
 
@@ -66,6 +66,22 @@ class DetectionModule(LightningModule):
         output = self.detector(self.detector.preprocess(batch.images, batch.sizes))
         found = detect(output, batch.sizes, self.config.inference)
         return {"rows": coco_results(batch, found, self.category_ids)}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to go on with a network of other sizes, with a word on which settings must stay.
+
+        Raises:
+            ConfigError: tensors of the checkpoint are missing here, are new, or have another shape.
+        """
+        there = {name: value.shape for name, value in checkpoint["state_dict"].items()}
+        here = {name: value.shape for name, value in self.state_dict().items()}
+        strange = sorted(name for name, _ in there.items() ^ here.items())
+        if strange:
+            raise ConfigError(
+                f"{self.out}: the run's weights do not fit the network of these settings and data, first at "
+                f"{strange[0].removeprefix('detector.')}; resume with the run's own classes and model settings, "
+                "or start anew with another --out"
+            )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW or SGD, with warm-up and cosine or steps."""

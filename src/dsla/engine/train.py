@@ -12,7 +12,6 @@ RUN/detections.json    its detections on the validation pictures, as COCO result
 import json
 import logging
 import platform
-import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,17 +23,20 @@ import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from dsla.config import Config
 from dsla.data import DataSplits, DetectionData, Resize, train_loader, val_loader
 from dsla.engine.callbacks import AveragedWeights, EpochLines, KeepBest, LastPoint, SafeCheckpoints
+from dsla.engine.device import pick_device
 from dsla.engine.evaluate import Evaluation, evaluate
 from dsla.engine.files import write_atomically
-from dsla.engine.metrics import EpochTable
+from dsla.engine.metrics import EpochTable, seconds_trained
 from dsla.engine.modelfile import Description, save_model
 from dsla.engine.module import DetectionModule
 from dsla.engine.predict import load
+from dsla.engine.processes import fit_or_say_why
 from dsla.errors import ConfigError, DataError
 
 
@@ -76,6 +78,7 @@ def train(
         ConfigError: if the folder holds another run, or there is none to resume.
         DataError: if the two splits do not have the same classes.
         TrainingError: if a loss is not finite.
+        KeyboardInterrupt: if stopped by hand; the last whole epoch is on the disk.
     """
     console = console or Console(quiet=True)
     for name in ("lightning.pytorch", "lightning.fabric"):
@@ -86,10 +89,11 @@ def train(
             f"{splits.path}: training and validation pictures have different classes: "
             f"{splits.train.class_names} and {splits.val.class_names}; give both files the same categories"
         )
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomically(out / "config.yaml", lambda file: file.write(config.to_yaml().encode()))
+    device = pick_device(config.train.device)
     torch.manual_seed(config.train.seed)
     detector = config.build_detector(len(splits.train.class_names))
+    # What can be wrong with the settings was found by now, so a mistake leaves no folder behind.
+    write_atomically(out / "config.yaml", lambda file: file.write(config.to_yaml().encode()))
     module = DetectionModule(config, detector, _category_ids(splits.val or splits.train), out)
     describe: Description = {
         "config": config.model_dump(mode="json"),
@@ -97,16 +101,15 @@ def train(
         "preprocessing": _preprocessing(config, detector),
     }
     keeper = KeepBest(splits.val.to_coco(), out, describe) if splits.val is not None else None
-    trainer = _trainer(config, out, console, keeper)
-    began = time.monotonic()
-    _fit(trainer, module, config, splits, out / "last.ckpt" if resume else None)
-    seconds = time.monotonic() - began
+    trainer = _trainer(config, device, out, console, keeper)
+    checkpoint = out / "last.ckpt" if resume else None
+    fit_or_say_why(trainer, out, lambda: _fit(trainer, module, config, splits, checkpoint))
     if not trainer.is_global_zero:
         raise SystemExit(0)
     model = out / "best.safetensors"
     if keeper is None:
         save_model(model, detector.state_dict(), **describe, extra={"epoch": config.train.epochs})
-    return _finish(config, splits, out, model, keeper, seconds)
+    return _finish(config, splits, out, model, keeper)
 
 
 def _check_folder(out: Path, resume: bool) -> None:
@@ -134,7 +137,7 @@ def _preprocessing(config: Config, detector: Any) -> dict[str, Any]:
     }
 
 
-def _trainer(config: Config, out: Path, console: Console, keeper: KeepBest | None) -> Trainer:
+def _trainer(config: Config, device: torch.device, out: Path, console: Console, keeper: KeepBest | None) -> Trainer:
     settings = config.train
     callbacks: list[Callback] = [keeper] if keeper else []
     if settings.ema is not None:
@@ -146,28 +149,32 @@ def _trainer(config: Config, out: Path, console: Console, keeper: KeepBest | Non
     if interactive:
         callbacks.append(RichProgressBar(leave=False))
     several = settings.devices * settings.nodes > 1
-    return Trainer(
-        accelerator="auto" if settings.device == "auto" else settings.device.split(":")[0],
-        devices=settings.devices,
-        num_nodes=settings.nodes,
-        strategy="ddp" if several else "auto",
-        precision=settings.precision,
-        max_epochs=settings.epochs,
-        accumulate_grad_batches=settings.accumulate,
-        gradient_clip_val=settings.clip,
-        check_val_every_n_epoch=settings.evaluate_every,
-        num_sanity_val_steps=0,
-        limit_val_batches=1.0 if keeper else 0,
-        logger=TensorBoardLogger(out, name="", version="tensorboard"),
-        log_every_n_steps=10,
-        callbacks=callbacks,
-        plugins=[SafeCheckpoints()],
-        use_distributed_sampler=False,
-        enable_progress_bar=interactive,
-        enable_model_summary=False,
-        enable_checkpointing=True,
-        default_root_dir=out,
-    )
+    one_of_many = device.index is not None and not several
+    try:
+        return Trainer(
+            accelerator=device.type,
+            devices=[device.index] if one_of_many else settings.devices,
+            num_nodes=settings.nodes,
+            strategy="ddp" if several else "auto",
+            precision=settings.precision,
+            max_epochs=settings.epochs,
+            accumulate_grad_batches=settings.accumulate,
+            gradient_clip_val=settings.clip,
+            check_val_every_n_epoch=settings.evaluate_every,
+            num_sanity_val_steps=0,
+            limit_val_batches=1.0 if keeper else 0,
+            logger=TensorBoardLogger(out, name="", version="tensorboard"),
+            log_every_n_steps=10,
+            callbacks=callbacks,
+            plugins=[SafeCheckpoints()],
+            use_distributed_sampler=False,
+            enable_progress_bar=interactive,
+            enable_model_summary=False,
+            enable_checkpointing=True,
+            default_root_dir=out,
+        )
+    except (MisconfigurationException, ValueError) as error:  # more devices than are here, a precision they lack
+        raise ConfigError(f"train: {error}; see train.device, train.devices and train.precision") from error
 
 
 def _fit(
@@ -201,6 +208,7 @@ def _fit(
             ".*LeafSpec.*",
             ".*no `val_dataloader`.*",
             ".*tensorboardX.*",
+            ".*sync_dist=True.*",
         ):
             warnings.filterwarnings("ignore", message=advice)
         trainer.fit(module, loader, val, ckpt_path=checkpoint, weights_only=True)
@@ -208,7 +216,7 @@ def _fit(
             trainer.validate(module, val, verbose=False)
 
 
-def _finish(config: Config, splits: DataSplits, out: Path, model: Path, keeper: KeepBest | None, seconds: float) -> Run:
+def _finish(config: Config, splits: DataSplits, out: Path, model: Path, keeper: KeepBest | None) -> Run:
     predictor = load(model)
     results: dict[str, Any] = {}
     best: Evaluation | None = None
@@ -223,13 +231,12 @@ def _finish(config: Config, splits: DataSplits, out: Path, model: Path, keeper: 
         )
         write_atomically(out / "detections.json", lambda file: file.write(json.dumps(rows).encode()))
         results = best.to_json()
-        last = keeper.evaluation.to_json() if keeper.evaluation else {}
-        results["last_epoch"] = {key: last.get(key) for key in ("AP", "AP50", "AP75", "APs", "APm", "APl")}
+        results["last_epoch"] = keeper.last
         results["best_epoch"] = keeper.best_epoch + 1
     results |= {
         "seed": config.train.seed,
         "epochs": config.train.epochs,
-        "train_seconds": round(seconds, 1),
+        "train_seconds": round(seconds_trained(out / "metrics.csv"), 1),
         "data": str(splits.path or splits.kind),
         "versions": versions(),
         "config": config.model_dump(mode="json"),

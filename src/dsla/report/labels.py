@@ -72,7 +72,7 @@ def draw_labels(
             for g, box in enumerate(truth.boxes.tolist()):
                 strong = g in owners
                 _outline(panel, box, "white", 1.4 if strong else 0.6, 0.95 if strong else 0.28)
-            _heading(panel, _level_title(points, level, ranges), f"{int((owner_level == level).sum())} points")
+            _heading(panel, _level_title(points, level, ranges), _count(int((owner_level == level).sum())))
         heat = ScalarMappable(Normalize(0, 1), _HEAT)
         bar = fig.colorbar(heat, ax=list(panels), location="bottom", shrink=0.3, aspect=45, pad=0.02)
         bar.set_label("label", color=_DIM)
@@ -197,3 +197,7 @@ def _extent(image: UInt8[Tensor, "3 H W"]) -> tuple[float, float, float, float]:
 
 def _frame(panel: Axes, image: UInt8[Tensor, "3 H W"]) -> None:
     panel.set(xlim=(0, image.shape[2]), ylim=(image.shape[1], 0))
+
+
+def _count(points: int) -> str:
+    return f"{points} point" + ("" if points == 1 else "s")

@@ -1,0 +1,80 @@
+"""What the command prints: results on standard output, complaints on standard error, progress where somebody looks."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from dsla.config import Config
+    from dsla.data import DataSplits, DetectionData
+    from dsla.engine.evaluate import Evaluation
+
+console = Console()
+complaints = Console(stderr=True)
+
+
+@contextmanager
+def progress(task: str) -> Iterator[Callable[[int, int], object]]:
+    """What to call with the number of pictures done and of all; it draws a bar where somebody is watching."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        shown = bar.add_task(task, total=None)
+        yield lambda done, total: bar.update(shown, completed=done, total=total)
+
+
+def tell_start(settings: "Config", splits: "DataSplits", folder: Path) -> None:
+    """What is about to be trained, on what, and where to."""
+    names = splits.train.class_names
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    val = f"{len(splits.val)} to validate" if splits.val else "none to validate, so the AP will not be known"
+    say(f"{splits.path or 'built-in scenes'}: {len(splits.train)} pictures to train, {val}")
+    say(f"{len(names)} classes: {shown}")
+    tell_notes(splits, splits.train, splits.val)
+    say(
+        f"recipe {settings.recipe}, assigner {settings.assigner.name}, {settings.model.backbone} at "
+        f"{settings.data.imgsz} px, {settings.train.epochs} epochs of {settings.data.batch} pictures a step"
+    )
+    say(f"run folder {folder}")
+
+
+def tell_notes(splits: "DataSplits", *parts: "DetectionData | None") -> None:
+    """What was altered on reading pictures and boxes, and a name that could be misunderstood."""
+    if splits.kind == "scenes" and Path("scenes").is_dir():
+        note("'scenes' is the built-in data set; for the folder of that name give ./scenes")
+    for each in (each for part in parts if part is not None for each in part.notes):
+        note(each)
+
+
+def tell_interrupted(folder: Path) -> None:
+    """How to go on with a run that was stopped by hand."""
+    if (folder / "last.ckpt").is_file():
+        complain("interrupted", f"go on with `dsla train --resume {folder}`")
+    else:
+        complain("interrupted", f"before the first epoch was over; there is nothing to resume in {folder}")
+
+
+def tell_evaluation(evaluation: "Evaluation") -> None:
+    """The figures, with their protocol."""
+    # A file has room for long class names; rich takes it for 80 columns.
+    console.print(evaluation.table(), width=None if console.is_terminal else max(console.width, 120))
+
+
+def say(text: str) -> None:
+    """Print as it is: no colour, and no line broken in the middle of a path."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Print what is worth knowing and no error."""
+    console.print(f"[yellow]note:[/] {escape(text)}", highlight=False, soft_wrap=True)
+
+
+def complain(kind: str, text: str) -> None:
+    """Print on standard error."""
+    complaints.print(f"[bold red]{kind}:[/] {escape(text)}", highlight=False, soft_wrap=True)

@@ -1,0 +1,45 @@
+"""The benchmarks run, and say what they promise to say; their numbers are not tested."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "train_step.py"
+
+
+def _run(*options: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *options], env=environment, capture_output=True, text=True, timeout=300
+    )
+
+
+def test_train_step_writes_rows_machine_and_claims(tmp_path: Path) -> None:
+    file = tmp_path / "train_step.json"
+    size = ("--imgsz", "64", "--batch", "2", "--steps", "1", "--threads", "1")
+    done = _run(*size, "--only", "ours,twin", "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    report = json.loads(file.read_text())
+    assert {"cpu", "threads", "torch", "torchvision", "load"} <= report["machine"].keys()
+    ours, twin = report["rows"]
+    assert [ours["name"], twin["name"]] == ["ours", "twin"]
+    for row in (ours, twin):
+        assert row["ms"] > 0 and row["steps"] == 1 and row["pictures"] == 2
+        assert row["ms_spread"][0] <= row["ms"] <= row["ms_spread"][1]
+        assert row["memory_mb"] is None or row["memory_mb"] > 0
+    assert ours["ratio"] == 1
+    parts = ours["parts"]
+    inside = parts["assignment_ms"] + parts["loss_forward_ms"] + parts["loss_backward_ms"]
+    assert ours["criterion_share"] == pytest.approx(inside / parts["whole_ms"])
+    assert "criterion_share" not in twin
+    assert [claim["holds"] is None for claim in report["claims"]] == [False, False, ours["memory_mb"] is None, True]
+    assert all(claim["claim"] in done.stdout for claim in report["claims"])
+
+
+def test_train_step_names_an_unknown_contender() -> None:
+    done = _run("--only", "ours,twni")
+    assert done.returncode == 2 and "twni" in done.stderr and "resnet50" in done.stderr
