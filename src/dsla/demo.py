@@ -15,7 +15,7 @@ from dsla.errors import ConfigError
 from dsla.recipes import recipe
 from dsla.report import detection_sheet, draw_static_labels, save_figure, write_run_plots
 
-TRAIN, VAL, SHOWN = 400, 100, 12
+TRAIN, VAL, SHOWN, THRESHOLD = 400, 100, 12, 0.45
 # Streams of scenes that the training never sees; `open_data("scenes")` uses others.
 VAL_SEED, SHOW_SEED, LABEL_SCENE = 2_000_003, 3_000_017, 4
 
@@ -57,7 +57,7 @@ def run_demo(out: Path, *, epochs: int, seed: int, console: Console) -> None:
     images = [unseen.sample(index).image for index in range(SHOWN)]
     title = "Scenes the detector has never seen, and what it finds in them"
     sheet = out / "detections.png"
-    detection_sheet(images, predictor.predict(images), title=title).save(sheet)
+    detection_sheet(images, predictor.predict(images, THRESHOLD), title=title).save(sheet)
     labels = out / "labels.png"
     scene = Resize(config.data.imgsz)(unseen.sample(LABEL_SCENE))
     # The plain rule, without centre sampling: it shows how a label fades in space and from level to level.

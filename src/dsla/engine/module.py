@@ -15,6 +15,7 @@ from torch import Tensor
 from dsla.config import Config, OptimSettings
 from dsla.criterion import NonFiniteLossError
 from dsla.data import Batch
+from dsla.engine.files import write_atomically
 from dsla.engine.results import coco_results
 from dsla.errors import ConfigError, TrainingError
 from dsla.models import Detector, detect
@@ -37,6 +38,11 @@ class DetectionModule(LightningModule):
         self.category_ids = tuple(category_ids)
         self.out = out
         self.criterion = config.build_criterion()
+
+    def on_train_start(self) -> None:
+        """Write `config.yaml`; a setting that is wrong was found by now, and left no folder or an older file alone."""
+        if self.trainer.is_global_zero:
+            write_atomically(self.out / "config.yaml", lambda file: file.write(self.config.to_yaml().encode()))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Sum of the loss terms of a batch.

@@ -51,6 +51,8 @@ def _first(told: Path) -> bool:
         told.touch(exist_ok=False)
     except FileExistsError:
         return False
+    except FileNotFoundError:  # no folder yet, so no other process either
+        return True
     return True
 
 

@@ -92,8 +92,6 @@ def train(
     device = pick_device(config.train.device)
     torch.manual_seed(config.train.seed)
     detector = config.build_detector(len(splits.train.class_names))
-    # What can be wrong with the settings was found by now, so a mistake leaves no folder behind.
-    write_atomically(out / "config.yaml", lambda file: file.write(config.to_yaml().encode()))
     module = DetectionModule(config, detector, _category_ids(splits.val or splits.train), out)
     describe: Description = {
         "config": config.model_dump(mode="json"),
@@ -102,8 +100,7 @@ def train(
     }
     keeper = KeepBest(splits.val.to_coco(), out, describe) if splits.val is not None else None
     trainer = _trainer(config, device, out, console, keeper)
-    checkpoint = out / "last.ckpt" if resume else None
-    fit_or_say_why(trainer, out, lambda: _fit(trainer, module, config, splits, checkpoint))
+    fit_or_say_why(trainer, out, lambda: _fit(trainer, module, splits, out / "last.ckpt" if resume else None))
     if not trainer.is_global_zero:
         raise SystemExit(0)
     model = out / "best.safetensors"
@@ -177,9 +174,8 @@ def _trainer(config: Config, device: torch.device, out: Path, console: Console, 
         raise ConfigError(f"train: {error}; see train.device, train.devices and train.precision") from error
 
 
-def _fit(
-    trainer: Trainer, module: DetectionModule, config: Config, splits: DataSplits, checkpoint: Path | None
-) -> None:
+def _fit(trainer: Trainer, module: DetectionModule, splits: DataSplits, checkpoint: Path | None) -> None:
+    config = module.config
     data = config.data
     resize = Resize(data.imgsz, data.shorter)
     shard = {"rank": trainer.global_rank, "world": trainer.world_size}

