@@ -21,7 +21,7 @@ from dsla.engine.modelfile import save_model
 from dsla.recipes import recipe
 
 CLASSES = ("cat", "dog")
-TINY = ("--epochs", "1", *tiny_flags())
+FLAGS = {"--weights": "model.weights", "--device": "train.device", "--workers": "data.workers"}
 
 
 def coco(boxes_of_first: list[Any] | None = None) -> dict[str, Any]:
@@ -67,8 +67,12 @@ def refused(ran: Outcome, *said: str | Path) -> None:
         assert re.search(pattern, ran.err), f"{each!r} is not in: {ran.err}"
 
 
-def train(capsys, data: Path, *words: str | Path) -> Outcome:
-    return dsla(capsys, "train", data, *TINY, "--out", data.parent / "run", *words)
+def train(capsys, data: Path, *words: str | Path, out: str | Path | None = "") -> Outcome:
+    """Train the tiny network; a setting that one of `words` is about is left to it, since --set would win."""
+    settings = [word for word in tiny_flags()[1::2] if word.split("=")[0] not in map(FLAGS.get, map(str, words))]
+    tiny = [word for setting in settings for word in ("--set", setting)]
+    where = () if out is None else ("--out", out or data.parent / "run")
+    return dsla(capsys, "train", data, "--epochs", "1", *tiny, *where, *words)
 
 
 # Data sets: each fault is one change of train.json.
@@ -329,7 +333,7 @@ SETTINGS = {
     "weights of another backbone": (("--weights", "bundled"), ["test_resnet: bundled .*tf_efficientnet_lite0 only"]),
     "no such config": (("--config", "no.yaml"), ["no.yaml: no such configuration file; `dsla config > no.yaml`"]),
     "no such run": (("--resume", "runs/no"), ["--resume runs/no: nothing to resume, there is no such folder"]),
-    "groups": (("--set", "model.groups=5"), ["16 .*5|5 .*16"]),
+    "groups": (("--set", "model.groups=5"), ["width 16: 5 groups .* do not divide"]),
     "processes": (("--set", "train.devices=9"), ["batch=4 of 4 pictures for 9 processes", "fewer processes"]),
 }  # fmt: skip
 
@@ -337,8 +341,7 @@ SETTINGS = {
 @pytest.mark.parametrize(("words", "said"), SETTINGS.values(), ids=SETTINGS)
 def test_a_wrong_setting(capsys, data, monkeypatch, words, said):
     monkeypatch.chdir(data.parent)
-    where = () if "--resume" in words else ("--out", "run")
-    refused(dsla(capsys, "train", data, *TINY, *words, *where), *said)
+    refused(train(capsys, data, *words, out=None if "--resume" in words else "run"), *said)
     assert not (data.parent / "run").exists(), "a mistake must not leave a folder that stands in the way"
 
 
@@ -427,18 +430,18 @@ def test_a_folder_that_cannot_be_made(capsys, data):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "named"),
     [
-        (("train", "x", "--epoch", "3"), "No such option: --epoch"),
-        (("evaluate", "model"), "Missing argument 'DATA'"),
-        (("predict",), "Missing argument 'MODEL'"),
-        (("train", "x", "--epochs", "many"), "'many' is not a valid int"),
-        (("predict", "m", "s", "--threshold", "2"), "2.0 is not in the range"),
-        (("trian", "x"), "No such command 'trian'"),
+        (("train", "x", "--epoch", "3"), "--epoch"),
+        (("train", "x", "--epochs", "many"), "--epochs"),
+        (("evaluate", "model"), "DATA"),
+        (("predict",), "MODEL"),
+        (("predict", "m", "s", "--threshold", "2"), "--threshold"),
+        (("trian", "x"), "trian"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=["flag", "no number", "argument", "arguments", "range", "command"],
 )
-def test_a_wrong_call(capsys, words, said):
+def test_a_wrong_call(capsys, words, named):
     ran = dsla(capsys, *words)
-    assert ran.status == 2 and said in ran.err and "Usage:" in ran.err
+    assert ran.status == 2 and "Usage:" in ran.err and named in ran.err
     assert "Traceback" not in ran.err

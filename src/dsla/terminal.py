@@ -61,8 +61,9 @@ def tell_interrupted(folder: Path) -> None:
 
 def tell_evaluation(evaluation: "Evaluation") -> None:
     """The figures, with their protocol."""
-    # A file has room for long class names; rich takes it for 80 columns.
-    console.print(evaluation.table(), width=None if console.is_terminal else max(console.width, 120))
+    # Rich takes a file for 80 columns, and would fold long class names.
+    wide = console if console.is_terminal else Console(width=max(console.width, 120))
+    wide.print(evaluation.table())
 
 
 def say(text: str) -> None:

@@ -9,6 +9,16 @@ from lightning import Callback, LightningModule, Trainer
 from dsla.engine.files import write_atomically
 
 
+def epoch_metrics(trainer: Trainer) -> dict[str, float]:
+    """Means over the epoch by name; those of validation only where this epoch had one (Lightning keeps the old)."""
+    validated = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+    return {
+        name.removesuffix("_epoch"): float(value)
+        for name, value in sorted(trainer.callback_metrics.items())
+        if name.endswith("_epoch") or name == "train/positives_per_box" or (validated and name.startswith("val/"))
+    }
+
+
 class EpochTable(Callback):
     """Write epoch, step, learning rate, losses, AP and seconds after each epoch.
 
@@ -39,9 +49,7 @@ class EpochTable(Callback):
             "seconds": f"{now - self._began:.2f}",
         }
         self._began = now
-        for name, value in sorted(trainer.callback_metrics.items()):
-            if name.endswith("_epoch") or name.startswith("val/") or name == "train/positives_per_box":
-                row[name.removesuffix("_epoch")] = f"{float(value):.6g}"
+        row |= {name: f"{value:.6g}" for name, value in epoch_metrics(trainer).items()}
         self._rows.append(row)
         columns = list(dict.fromkeys(key for each in self._rows for key in each))
         lines = [",".join(columns), *(",".join(each.get(key, "") for key in columns) for each in self._rows)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, overload
 
 import torch
@@ -134,7 +135,7 @@ class Predictor:
         Raises `DataError` where the data's classes are not the model's, in the same order.
         """
         if data.class_names != self.class_names:
-            raise DataError(_other_classes(data.class_names, self.class_names))
+            raise DataError(_other_classes(data.class_names, self.class_names, self.file.path))
         return evaluate(
             self.detector,
             data,
@@ -184,7 +185,7 @@ def _sample(image: UInt8[Tensor, "3 H W"], index: int) -> Sample:
     )
 
 
-def _other_classes(data: Sequence[str], model: Sequence[str]) -> str:
+def _other_classes(data: Sequence[str], model: Sequence[str], path: Path) -> str:
     extra = [name for name in data if name not in model]
     missing = [name for name in model if name not in data]
     parts = [
@@ -193,6 +194,6 @@ def _other_classes(data: Sequence[str], model: Sequence[str]) -> str:
         "" if extra or missing else "the same names in another order",
     ]
     return (
-        f"the data have {len(data)} classes and the model {len(model)}; {'; '.join(filter(None, parts))}. "
+        f"{path}: the model has {len(model)} classes and the data {len(data)}; {'; '.join(filter(None, parts))}. "
         "Evaluate on data with the classes that the model was trained on"
     )

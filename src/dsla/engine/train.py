@@ -21,14 +21,16 @@ from typing import Any
 
 import torch
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, RichProgressBar
+from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from dsla.config import Config
 from dsla.data import DataSplits, DetectionData, Resize, train_loader, val_loader
-from dsla.engine.callbacks import AveragedWeights, EpochLines, KeepBest, LastPoint, SafeCheckpoints
+from dsla.engine.averaging import AveragedWeights
+from dsla.engine.best import KeepBest
+from dsla.engine.checkpoints import LastPoint, SafeCheckpoints
 from dsla.engine.device import pick_device
 from dsla.engine.evaluate import Evaluation, evaluate
 from dsla.engine.files import write_atomically
@@ -37,6 +39,7 @@ from dsla.engine.modelfile import Description, save_model
 from dsla.engine.module import DetectionModule
 from dsla.engine.predict import load
 from dsla.engine.processes import fit_or_say_why
+from dsla.engine.progress import EpochLines, StepBar
 from dsla.errors import ConfigError, DataError
 
 
@@ -144,7 +147,7 @@ def _trainer(config: Config, device: torch.device, out: Path, console: Console, 
         callbacks.append(EarlyStopping("val/AP", mode="max", patience=settings.patience))
     interactive = console.is_terminal and not console.quiet
     if interactive:
-        callbacks.append(RichProgressBar(leave=False))
+        callbacks.append(StepBar())
     several = settings.devices * settings.nodes > 1
     one_of_many = device.index is not None and not several
     try:
