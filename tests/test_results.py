@@ -17,9 +17,9 @@ def test_tables_are_made_from_the_result_files(name):
 
 
 def test_spread_is_told_from_two_seeds_on():
+    same = {"assigner": "dsla", "epochs": 3, "train_seconds": 60.0}
     rows = [
-        {"assigner": "dsla", "seed": seed, "epochs": 3, "train_seconds": 60.0, "last_epoch": dict.fromkeys(results["FIGURES"], ap)}
-        for seed, ap in ((0, 0.5), (1, 0.6))
+        same | {"seed": seed, "last_epoch": dict.fromkeys(results["FIGURES"], ap)} for seed, ap in ((0, 0.5), (1, 0.6))
     ]
     rows[0]["last_epoch"]["APs"] = rows[1]["last_epoch"]["APs"] = None
     told = {"runs": rows, "command": "make it", "protocol": {"counts": {"pictures": 2, "boxes": 7}}}

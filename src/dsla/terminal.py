@@ -1,6 +1,6 @@
 """What the command prints: results on standard output, complaints on standard error, progress where somebody looks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ complaints = Console(stderr=True)
 
 
 @contextmanager
-def progress(task: str) -> Iterator[Callable[[int, int], object]]:
+def progress(task: str) -> Generator[Callable[[int, int], object]]:
     """What to call with the number of pictures done and of all; it draws a bar where somebody is watching."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -149,7 +149,7 @@ def _trainer(config: Config, device: torch.device, out: Path, console: Console, 
     if interactive:
         callbacks.append(StepBar())
     several = settings.devices * settings.nodes > 1
-    one_of_many = device.index is not None and not several
+    one_of_many = ":" in str(device) and not several
     try:
         return Trainer(
             accelerator=device.type,
