@@ -21,18 +21,18 @@ PLACE = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 def collect(runs: list[Path], command: str) -> dict[str, Any]:
     """Figures, per-class AP, protocol and settings of runs, with the command that makes them again."""
-    rows = []
+    rows: list[dict[str, Any]] = []
+    configs: dict[str, Any] = {}
     for run in runs:
         told = json.loads((run / "results.json").read_text(encoding="utf-8"))
-        row = {key: told[key] for key in KEPT}
+        assigner = told["config"]["assigner"]["name"]
+        data = Path(told["data"]).name  # where it lay on one machine is nobody's business
+        told["config"]["data"]["path"] = data
+        row = {key: told[key] for key in KEPT} | {"data": data}
         row["per_class"] = {name: values["AP"] for name, values in told["per_class"].items()}
-        rows.append({"run": run.name, "assigner": told["config"]["assigner"]["name"]} | row)
-        protocol = told["protocol"]
-    configs = {
-        row["assigner"]: json.loads((run / "results.json").read_text(encoding="utf-8"))["config"]
-        for row, run in zip(rows, runs, strict=True)
-    }
-    return {"command": command, "protocol": protocol, "runs": rows, "configs": configs}
+        rows.append({"run": run.name, "assigner": assigner} | row)
+        configs[assigner] = told["config"]
+    return {"command": command, "protocol": told["protocol"], "runs": rows, "configs": configs}
 
 
 def table(results: dict[str, Any]) -> str:

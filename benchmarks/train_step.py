@@ -116,7 +116,8 @@ def measure(setting: Setting, batches: list[Batch], names: list[str], steps: int
                 turns[name].append(took)
                 if split:
                     parts[name].append(split)
-    return [_row(name, turns[name], turns[names[0]], parts[name], len(batches[0])) for name in names]
+    ours = turns[OURS[0] if OURS[0] in names else names[0]]
+    return [_row(name, turns[name], ours, parts[name], len(batches[0])) for name in names]
 
 
 def _cut(batch: Batch, most: int | None) -> Batch:
@@ -253,15 +254,17 @@ def _print(console: Console, report: dict[str, Any]) -> None:
         low, high = row["ms_spread"]
         memory, share = row["memory_mb"], row.get("criterion_share")
         table.add_row(
-            row["label"],
+            row["name"],
             str(row["pictures"]),
             f"{row['ms']:.0f}",
             f"{low:.0f} to {high:.0f}",
             f"{row['ratio']:.2f}",
             "" if memory is None else f"{memory:.0f}",
-            "" if share is None else f"{share:.1%} (assignment {row['parts']['assignment_ms']:.1f} ms)",
+            "" if share is None else f"{share:.1%}",
         )
     console.print(table)
+    for row in report["rows"]:
+        console.print(f"{row['name']}: {row['label']}", style="dim")
     for claim in report["claims"]:
         answer = {True: "holds", False: "DOES NOT HOLD", None: "not measured"}[claim["holds"]]
         measured = "" if claim["measured"] is None else f" ({claim['measured']:.3g})"

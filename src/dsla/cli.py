@@ -203,7 +203,7 @@ def predict(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo-output"),
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the 400 training scenes.")] = 6,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the 400 training scenes.")] = 5,
     seed: Annotated[int, typer.Option(help="Decides scenes, weights and order.")] = 0,
 ) -> None:
     """Train on generated scenes, evaluate on unseen ones, and draw what was found."""
