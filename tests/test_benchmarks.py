@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).parents[1] / "benchmarks" / "train_step.py"
 def _run(*options: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [sys.executable, str(SCRIPT), *options], env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, str(SCRIPT), *options], env=environment, capture_output=True, text=True, timeout=600
     )
 
 

@@ -17,7 +17,8 @@ def test_demo_leaves_model_results_and_pictures(capsys, tmp_path, monkeypatch):
     assert told.status == 0, told.err
     for name in ("best.safetensors", "results.json", "detections.png", "labels.png", "plots/curves.png"):
         assert (out / name).is_file(), name
-    assert Image.open(out / "detections.png").width > 1000
+    with Image.open(out / "detections.png") as sheet:
+        assert sheet.width > 1000
     assert str(out / "detections.png") in told.out.replace("\n", "")
     assert "dsla train FOLDER" in told.out
     again = dsla(capsys, "demo", "--out", out, "--epochs", "1")

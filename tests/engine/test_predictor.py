@@ -89,7 +89,7 @@ def test_a_picture_that_cannot_be_read_is_named(predictor, tmp_path):
 
 
 def test_unknown_device_is_a_setting_to_correct(tiny_model):
-    with pytest.raises(ConfigError, match="device warp9: cannot be used here"):
+    with pytest.raises(ConfigError, match="device warp9: unknown; give auto, cpu, cuda, mps"):
         load(tiny_model, device="warp9")
 
 

@@ -141,7 +141,8 @@ def test_killed_at_a_random_moment_and_resumed_ends_with_the_same_weights(scenes
 
 @pytest.mark.slow
 def test_two_processes_train_as_one(scenes, tmp_path):
-    words = ("train.epochs=3", "train.evaluate_every=3")
+    # Plain SGD: AdamW divides each gradient by its own size, which turns rounding of a near-zero one into a step.
+    words = ("train.epochs=3", "train.evaluate_every=3", "optim.name=sgd", "optim.lr=0.01")
     environment = {name: value for name, value in os.environ.items() if name != "DSLA_RUN_FOLDER"}
     for out, devices in ((tmp_path / "one", 1), (tmp_path / "two", 2)):
         line = command(scenes, out, *words, f"train.devices={devices}")
@@ -150,7 +151,7 @@ def test_two_processes_train_as_one(scenes, tmp_path):
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     for name in one:
         if not name.startswith("moment"):
-            torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=2e-5, msg=lambda m, n=name: f"{n}: {m}")
+            torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
     results = [json.loads((tmp_path / name / "results.json").read_text()) for name in ("one", "two")]
     assert results[0]["AP"] == pytest.approx(results[1]["AP"], abs=1e-3)
 

@@ -4,8 +4,8 @@ import time
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import RichProgressBar
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from dsla.engine.metrics import epoch_metrics
 
@@ -50,23 +50,58 @@ class EpochLines(Callback):
         )
 
 
-class StepBar(RichProgressBar):
-    """Lightning's bar with our short names: epochs from 1, loss terms of the step, the last AP."""
+class StepBar(Callback):
+    """A bar an epoch: steps, time left, loss terms of the step, the last AP.
 
-    def __init__(self) -> None:
-        super().__init__(leave=False)
+    Lightning's own bar draws on a console of its own, which tears the lines that are printed while it is there.
 
-    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        every = super().get_metrics(trainer, pl_module)
-        terms = {
-            name.removeprefix("train/loss_").removesuffix("_step"): value
-            for name, value in every.items()
-            if name.startswith("train/loss_") and name.endswith("_step")
-        }
-        return terms | {name.removeprefix("val/"): value for name, value in every.items() if name == "val/AP"}
+    Args:
+        console: the terminal that the lines go to as well.
+    """
 
-    def _get_train_description(self, current_epoch: int) -> str:
-        return f"epoch {current_epoch + 1:>3}/{self.trainer.max_epochs}"
+    def __init__(self, console: Console) -> None:
+        columns = (
+            "{task.description}",
+            BarColumn(20),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            "{task.fields[now]}",
+        )
+        self.progress = Progress(*columns, console=console, transient=True)
+        self.task = self.progress.add_task("", total=None, now="")
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.progress.start()
+        self._begin(f"epoch {trainer.current_epoch + 1:>3}/{trainer.max_epochs}", trainer.num_training_batches)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        values = trainer.progress_bar_metrics
+        terms = [
+            f"{name.removeprefix('train/loss_').removesuffix('_step')} {float(value):.3f}"
+            for name, value in values.items()
+            if name.endswith("_step")
+        ]
+        ap = [f"AP {100 * float(values['val/AP']):.1f}"] if "val/AP" in values else []
+        self.progress.update(self.task, completed=batch_idx + 1, now="  ".join(terms + ap))
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._begin("evaluating", sum(trainer.num_val_batches))
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *args: Any
+    ) -> None:
+        self.progress.update(self.task, completed=batch_idx + 1)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.progress.stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.progress.stop()
+
+    def _begin(self, what: str, total: float) -> None:
+        self.progress.reset(self.task, total=int(total), description=what, now="")
 
 
 def _clock(seconds: float) -> str:

@@ -147,7 +147,7 @@ def _trainer(config: Config, device: torch.device, out: Path, console: Console, 
         callbacks.append(EarlyStopping("val/AP", mode="max", patience=settings.patience))
     interactive = console.is_terminal and not console.quiet
     if interactive:
-        callbacks.append(StepBar())
+        callbacks.append(StepBar(console))
     several = settings.devices * settings.nodes > 1
     one_of_many = ":" in str(device) and not several
     try:
@@ -168,7 +168,7 @@ def _trainer(config: Config, device: torch.device, out: Path, console: Console, 
             callbacks=callbacks,
             plugins=[SafeCheckpoints()],
             use_distributed_sampler=False,
-            enable_progress_bar=interactive,
+            enable_progress_bar=False,
             enable_model_summary=False,
             enable_checkpointing=True,
             default_root_dir=out,
