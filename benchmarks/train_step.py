@@ -247,9 +247,10 @@ def _print(console: Console, report: dict[str, Any]) -> None:
         f"{report['imgsz']} px, {machine['gpu'] or machine['cpu']}, {machine['threads']} threads, "
         f"torch {machine['torch']}, torchvision {machine['torchvision']}, load {machine['load']}"
     )
-    table = Table(caption=f"memory: {report['memory_method']}")
-    for title in ("", "pictures", "ms", "middle half", "ratio a picture", "memory MB", "assignment + losses"):
-        table.add_column(title, justify="left" if not title else "right")
+    table = Table(caption=f"criterion: assignment and losses, both ways; memory: {report['memory_method']}")
+    table.add_column("", no_wrap=True)
+    for title in ("pictures", "ms", "middle half", "ratio a picture", "memory MB", "criterion"):
+        table.add_column(title, justify="right")
     for row in report["rows"]:
         low, high = row["ms_spread"]
         memory, share = row["memory_mb"], row.get("criterion_share")

@@ -90,7 +90,13 @@ class StepBar(Callback):
         self._begin("evaluating", sum(trainer.num_val_batches))
 
     def on_validation_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *args: Any
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         self.progress.update(self.task, completed=batch_idx + 1)
 
@@ -100,7 +106,7 @@ class StepBar(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self.progress.stop()
 
-    def _begin(self, what: str, total: float) -> None:
+    def _begin(self, what: str, total: int | float) -> None:
         self.progress.reset(self.task, total=int(total), description=what, now="")
 
 
