@@ -52,7 +52,7 @@ def test_unknown_setting_names_the_nearest(word, nearest):
         ("optim.lr=fast", "optim.lr: "),
         ("train.epochs=0", "train.epochs: "),
         ("optim.name=adamm", "optim.name: "),
-        ("assigner.name=atsss", "assigner: "),
+        ("assigner.name=atsss", "assigner.name: atsss is unknown; known are dsla, fcos"),
         ("model.box=sqrt", "model.box: "),
     ],
 )

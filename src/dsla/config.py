@@ -161,7 +161,7 @@ def read_overrides(path: str | Path) -> dict[str, Any]:
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from None
+        raise ConfigError(f"{path}: not YAML: {_yaml_fault(error)}") from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):
@@ -183,7 +183,7 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise ConfigError(f"--set {word}: the value is not YAML: {error}") from None
+            raise ConfigError(f"--set {word}: the value is not YAML: {_yaml_fault(error)}") from None
         if isinstance(value, str):
             value = _number(value)
         node = tree
@@ -218,6 +218,12 @@ def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _yaml_fault(error: Exception) -> str:
+    """Place and reason in one line, of the many that YAML's own message has."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark and problem else str(error)
+
+
 def _number(text: str) -> str | float:
     """YAML 1.1 reads 1e-3 as text; people mean a number."""
     try:
@@ -232,6 +238,10 @@ def _explain(problem: Mapping[str, Any]) -> str:
     path = ".".join(str(part) for part in where)
     if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{path}: no such setting; the nearest is {_nearest(path)}"
+    if problem["type"] == "union_tag_invalid":
+        context = problem["ctx"]
+        known = str(context["expected_tags"]).replace("'", "")
+        return f"{path}.name: {context['tag']} is unknown; known are {known}"
     return f"{path}: {problem['msg']} (given: {problem['input']!r})"
 
 

@@ -110,14 +110,17 @@ def read_coco(path: Path) -> CocoFile:
 def _tables(path: Path) -> dict[str, list[dict[str, Any]]]:
     """The three lists of a COCO json, each record with its keys, ids unique."""
     cure = "Give a COCO json with 'images', 'annotations' and 'categories'."
+    text = b""
     try:
-        content: object = json.loads(path.read_bytes())
+        text = path.read_bytes()
+        content: object = json.loads(text)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
     except ValueError as error:
-        raise DataError(f"{path}: not a json file ({error}). {cure}") from error
+        fault = "the file is empty" if not text.strip() else f"not a json file ({error})"
+        raise DataError(f"{path}: {fault}. {cure}") from error
     if not isinstance(content, dict):
-        raise DataError(f"{path}: not COCO: a {type(content).__name__} instead of an object. {cure}")
+        raise DataError(f"{path}: not COCO: {_kind(content)} instead of an object. {cure}")
     tables: dict[str, list[dict[str, Any]]] = {}
     for key, needed in _KEYS.items():
         table: object = cast("dict[str, object]", content).get(key)
@@ -139,7 +142,7 @@ def _tables(path: Path) -> dict[str, list[dict[str, Any]]]:
 def _fault(record: object, needed: Sequence[str]) -> str | None:
     """What keeps a record from being what COCO asks of it."""
     if not isinstance(record, dict):
-        return f"is a {type(record).__name__} instead of an object"
+        return f"is {_kind(record)} instead of an object"
     entry = cast("dict[str, object]", record)
     for key in needed:
         if key not in entry:
@@ -153,6 +156,13 @@ def _fault(record: object, needed: Sequence[str]) -> str | None:
         elif key in ("width", "height") and cast("int", value) < 1:
             return f"has '{key}' {value!r}, which is below 1"
     return None
+
+
+def _kind(value: object) -> str:
+    """What json calls it."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else "true or false"
+    return "a list" if isinstance(value, list) else "a text" if isinstance(value, str) else "a number"
 
 
 def _unique(path: Path, key: str, records: list[dict[str, Any]]) -> None:

@@ -41,7 +41,7 @@ class SafeCheckpoints(TorchCheckpointIO):
         try:
             return torch.load(path, map_location=map_location, weights_only=True)
         except Exception as error:  # a damaged file fails in many ways
-            reason = str(error).strip().split("\n")[0]
+            reason = str(error).strip().split("\n")[0].split(". ")[0]
             raise ModelError(
                 f"{path}: not a point that a run can go on from ({reason}); start anew with another --out"
             ) from error

@@ -114,6 +114,8 @@ def train(
 
 def _check_folder(out: Path, resume: bool) -> None:
     last = out / "last.ckpt"
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out}: is a file and cannot be the folder of a run; choose another --out")
     if resume and not last.is_file():
         raise ConfigError(f"{out}: nothing to resume, it has no last.ckpt; leave --resume out to start anew")
     if not resume and (last.is_file() or (out / "results.json").is_file()):

@@ -86,7 +86,9 @@ class Head(nn.Module):
         if num_classes < 1:
             raise ConfigError(f"a detector of {num_classes} classes: at least one is needed")
         if width % groups:
-            raise ConfigError(f"head of width {width}: {groups} groups of GroupNorm do not divide it")
+            raise ConfigError(
+                f"head of width {width}: {groups} groups of GroupNorm do not divide it; choose model.groups so"
+            )
         if not 0 < prior < 1:
             raise ConfigError(f"class prior {prior}: must lie between 0 and 1")
         self.strides, self.offset = tuple(strides), offset

@@ -6,6 +6,7 @@ executed.
 
 import importlib.util
 import logging
+import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -165,8 +166,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             content: Any = safetensors.torch.load_file(path)
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # its own message recommends to run whatever the file holds
+        raise ModelError(
+            f"{path}: not a readable weight file (damaged, or more than tensors in it); expected .safetensors, or a "
+            ".pth that holds tensors only"
+        ) from error
     except Exception as error:  # a file cut short or of another program fails in many ways
-        reason = str(error).strip().split("\n")[0]
+        reason = str(error).strip().split("\n")[0].split(". ")[0] or "cut short"
         raise ModelError(
             f"{path}: not a readable weight file ({reason}); expected .safetensors, or a .pth that holds tensors only"
         ) from error
