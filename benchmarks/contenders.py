@@ -23,6 +23,7 @@ from dsla.assign import Assigner, Assignment, Predictions
 from dsla.data import Batch
 from dsla.geometry import GroundTruth, Points
 from dsla.models import Detector, HeadOutput
+from dsla.models.frozen_norm import unfold_frozen_norms
 from dsla.recipes import recipe, with_assigner
 
 LR = 1e-4  # of the recipe's warm-up: the networks are new and must stay finite, the rate costs nothing
@@ -165,6 +166,7 @@ def twin(setting: Setting, memory_format: torch.memory_format) -> Torchvision:
     config = recipe()
     model = config.model
     detector = config.build_detector(setting.classes)
+    unfold_frozen_norms(detector.backbone)  # folding them into convolutions is ours, not timm's or torchvision's
     head = FCOSHead(model.width, 1, setting.classes, model.convs)
     norm = partial(nn.GroupNorm, model.groups)
     head.classification_head = FCOSClassificationHead(model.width, 1, setting.classes, model.convs, norm_layer=norm)

@@ -21,6 +21,7 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 
 from dsla.errors import ConfigError, ModelError
 from dsla.models import weights as stored
+from dsla.models.frozen_norm import fold_frozen_norms
 
 Weights: TypeAlias = Literal["bundled", "timm", "none"] | Path
 
@@ -66,6 +67,8 @@ class Backbone(nn.Module):
                 for parameter in module.parameters(recurse=False):
                     parameter.requires_grad_(False)
         self.train(self.training)
+        if freeze_norm:
+            fold_frozen_norms(net)
 
     def _is_still(self, name: str, module: nn.Module) -> bool:
         return name in self.frozen or (self.freeze_norm and isinstance(module, _BatchNorm))
