@@ -44,6 +44,9 @@ class FoldedNorm(nn.BatchNorm2d):
 class FoldedNormAct(BatchNormAct2d):
     """timm's norm with activation, of which the activation is left."""
 
+    drop: nn.Module
+    act: nn.Module
+
     def forward(self, x: Float[Tensor, "B _ _ _"]) -> Float[Tensor, "B _ _ _"]:
         return self.act(self.drop(x))
 
@@ -95,7 +98,7 @@ class _Tracer(fx.Tracer):
         return isinstance(m, _BatchNorm | nn.Conv2d) or super().is_leaf_module(m, module_qualified_name)
 
 
-def _folded(conv: nn.Conv2d, norm: _BatchNorm) -> tuple[Tensor, Tensor]:
+def _folded(conv: Any, norm: _BatchNorm) -> tuple[Tensor, Tensor]:
     """Weight and bias of the convolution and the norm after it in one."""
     assert norm.running_var is not None and norm.running_mean is not None
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
