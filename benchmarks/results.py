@@ -59,12 +59,25 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def step_table(results: dict[str, Any]) -> str:
+    """Markdown: time and memory of a training step, a contender a row, and whether each claim holds."""
+    lines = ["| step | ms | times ours | memory, MB |", "|---|---:|---:|---:|"]
+    for row in results["rows"]:
+        lines.append(f"| {row['label']} | {row['ms']:.0f} | {row['ratio']:.2f} | {row['memory_mb']:.0f} |")
+    lines.append("")
+    for claim in results["claims"]:
+        verdict = {True: "holds", False: "does **not** hold", None: "was not measured"}[claim["holds"]]
+        measured = "" if claim["measured"] is None else f" ({claim['measured']:.3g})"
+        lines.append(f"- {claim['claim']}: {verdict}{measured}")
+    return "\n".join(lines) + "\n"
+
+
 def with_tables(document: str, root: Path) -> str:
     """The document with each marked table made anew; file names are relative to `root`."""
 
     def fill(match: re.Match[str]) -> str:
         results = json.loads((root / match[2]).read_text(encoding="utf-8"))
-        return match[1] + table(results) + match[3]
+        return match[1] + (table(results) if "runs" in results else step_table(results)) + match[3]
 
     return PLACE.sub(fill, document)
 
