@@ -62,8 +62,9 @@ def table(results: dict[str, Any]) -> str:
 def step_table(results: dict[str, Any]) -> str:
     """Markdown: time and memory of a training step, a contender a row, and whether each claim holds."""
     lines = ["| step | ms | times ours | memory, MB |", "|---|---:|---:|---:|"]
-    for row in results["rows"]:
-        lines.append(f"| {row['label']} | {row['ms']:.0f} | {row['ratio']:.2f} | {row['memory_mb']:.0f} |")
+    lines += [
+        f"| {row['label']} | {row['ms']:.0f} | {row['ratio']:.2f} | {row['memory_mb']:.0f} |" for row in results["rows"]
+    ]
     lines.append("")
     for claim in results["claims"]:
         verdict = {True: "holds", False: "does **not** hold", None: "was not measured"}[claim["holds"]]
