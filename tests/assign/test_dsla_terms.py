@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from dsla.assign import DSLA, FCOS, Predictions, level_ranges
-from dsla.assign.dsla import centerness, core_zone, interval_relaxation
+from dsla.assign.centerness import centerness
+from dsla.assign.dsla import core_zone, interval_relaxation
 from dsla.geometry import GroundTruth, Points
 
 FIVE = (8, 16, 32, 64, 128)

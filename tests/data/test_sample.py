@@ -51,6 +51,6 @@ def test_boxes_find_their_way_back_and_are_clipped() -> None:
 
 def test_to_and_pickle_keep_everything() -> None:
     batch = Batch.collate([sample(10, 12, [[1, 2, 3, 4]])])
-    for other in (batch.to("cpu"), pickle.loads(pickle.dumps(batch))):  # noqa: S301
+    for other in (batch.to("cpu"), pickle.loads(pickle.dumps(batch))):
         assert torch.equal(other.images, batch.images) and torch.equal(other.truth.boxes, batch.truth.boxes)
         assert other.names == batch.names and torch.equal(other.scales, batch.scales)

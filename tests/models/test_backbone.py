@@ -99,7 +99,7 @@ def test_norms_can_train_their_scale_only_or_everything() -> None:
     assert all(m.weight.requires_grad and m.training for m in norms)
 
 
-@pytest.mark.parametrize("again", [copy.deepcopy, lambda b: pickle.loads(pickle.dumps(b))])  # noqa: S301
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda b: pickle.loads(pickle.dumps(b))])
 def test_copies_stay_frozen(again) -> None:
     backbone = again(build_backbone("test_resnet", "none", (3,), frozen_stages=1)).train()
     assert isinstance(backbone, Backbone)

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dsla.assign.centerness import centerness
 from dsla.assign.contract import Assignment, Predictions
 from dsla.assign.coverage import with_coverage
 from dsla.assign.levels import level_ranges
@@ -32,13 +33,6 @@ from dsla.assign.selection import (
     slots_of,
 )
 from dsla.geometry import GroundTruth, Points, Ranges, ltrb_from_boxes, ltrb_iou
-
-
-def centerness(ltrb: Float[Tensor, "M 4"]) -> Float[Tensor, " M"]:
-    """1 in the middle of the box, falling to 0 at its sides; 0 outside."""
-    near = torch.minimum(ltrb[:, :2], ltrb[:, 2:]).clamp(min=0)
-    far = torch.maximum(ltrb[:, :2], ltrb[:, 2:])
-    return (near / far).prod(dim=1).sqrt()
 
 
 def core_zone(ltrb: Float[Tensor, "M 4"], stride: Float[Tensor, " M"]) -> Tensor:

@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from dsla.assign.centerness import centerness
 from dsla.assign.contract import Assignment, Predictions
 from dsla.assign.coverage import with_coverage
-from dsla.assign.dsla import centerness
 from dsla.assign.levels import level_ranges
 from dsla.assign.selection import box_areas, ignored_points, one_box_a_point, pairs_of, slots_of
 from dsla.geometry import GroundTruth, Points, ltrb_from_boxes
