@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dsla.assign import AnyAssigner
-from dsla.criterion import Criterion
+from dsla.criterion import BoxWeighting, Criterion, QualityTarget
 from dsla.data.augment import Augment
 from dsla.errors import ConfigError
 from dsla.losses import AnyBoxLoss, AnyClassLoss, GIoULoss, QualityFocal
@@ -59,6 +59,8 @@ class LossSettings(Settings):
     class_weight: float = Field(default=1.0, ge=0)
     box_weight: float = Field(default=2.0, ge=0)
     quality_weight: float = Field(default=1.0, ge=0)
+    box_weighting: BoxWeighting = Field(default="assigner", description="weight of a positive in the box loss")
+    quality_target: QualityTarget = Field(default="centerness", description="what a quality branch learns")
 
 
 class OptimSettings(Settings):
@@ -125,6 +127,8 @@ class Config(Settings):
             class_weight=self.loss.class_weight,
             box_weight=self.loss.box_weight,
             quality_weight=self.loss.quality_weight,
+            box_weighting=self.loss.box_weighting,
+            quality_target=self.loss.quality_target,
         )
 
     def to_yaml(self) -> str:

@@ -2,7 +2,7 @@
 
     class loss    sum over all counted points and classes / max(mean over processes of the sum of score, 1)
     box loss      sum of weight * loss(box)               / max(mean over processes of the sum of weight, 1)
-    quality loss  sum of BCE(branch, weight)              / max(mean over processes of the positives, 1)
+    quality loss  sum of BCE(branch, centerness or IoU)   / max(mean over processes of the positives, 1)
 
 The three normalisers travel in one all-reduce that every process joins, with positives or without: a process that
 stays away would hang the others. Divided by the mean over processes, gradients averaged by DDP equal those of one
@@ -12,18 +12,23 @@ Letters: B images, P points, C classes, N positives.
 """
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from dsla.assign import Assigner, Assignment, Predictions
+from dsla.assign.centerness import centerness_weight
 from dsla.errors import TrainingError
-from dsla.geometry import GroundTruth, ltrb_from_boxes
+from dsla.geometry import GroundTruth, ltrb_from_boxes, ltrb_iou
 from dsla.losses import AnyBoxLoss, AnyClassLoss
 from dsla.models import HeadOutput
+
+BoxWeighting: TypeAlias = Literal["assigner", "score", "one", "centerness"]
+QualityTarget: TypeAlias = Literal["centerness", "iou"]
 
 
 class NonFiniteLossError(TrainingError):
@@ -69,6 +74,9 @@ class Criterion:
         class_weight: factor of the class loss.
         box_weight: factor of the box loss.
         quality_weight: factor of the quality branch's loss.
+        box_weighting: what weights a positive in the box loss: what the assigner says, its class target, nothing
+            ("one"), or the point's centerness.
+        quality_target: what a quality branch learns.
     """
 
     assigner: Assigner
@@ -77,21 +85,28 @@ class Criterion:
     class_weight: float = 1.0
     box_weight: float = 1.0
     quality_weight: float = 1.0
+    box_weighting: BoxWeighting = "assigner"
+    quality_target: QualityTarget = "centerness"
 
-    def __call__(self, output: HeadOutput, truth: GroundTruth) -> Losses:
+    def __call__(self, output: HeadOutput, truth: GroundTruth, progress: float = 1.0) -> Losses:
         """Loss terms of a batch.
 
         Args:
             output: what the head gives, with gradient.
             truth: boxes of the same images.
+            progress: share of the training that is done, 0 to 1.
 
         Raises:
             NonFiniteLossError: if a term is NaN or infinite.
         """
         B, P, C = output.logits.shape
-        assignment = self.assigner(output.points, truth, Predictions(output.logits.detach(), output.ltrb.detach()))
+        said = Predictions(output.logits.detach(), output.ltrb.detach(), progress)
+        assignment = self.assigner(output.points, truth, said)
         slot = assignment.image * P + assignment.point
-        norm_score, norm_weight, norm_count = _normalisers(assignment)
+        target = ltrb_from_boxes(output.points.xy[assignment.point], truth.boxes[assignment.gt].float())
+        boxed = assignment.weight > 0  # a further class of a point says nothing about its box
+        weight = self._box_weights(assignment, target) * boxed
+        norm_score, norm_weight, norm_count = _normalisers(assignment.score, weight, boxed)
 
         per_point = self.class_loss(
             output.logits.reshape(B * P, C),
@@ -99,10 +114,10 @@ class Criterion:
             truth.labels[assignment.gt],
             assignment.score,
             ~assignment.ignored.reshape(B * P),
+            assignment.negative,
         )
         ltrb = output.ltrb.reshape(B * P, 4)[slot].float()
-        target = ltrb_from_boxes(output.points.xy[assignment.point], truth.boxes[assignment.gt].float())
-        per_box = self.box_loss(ltrb, target) * assignment.weight
+        per_box = self.box_loss(ltrb, target) * weight
         # Every parameter takes part in every step, as DDP asks for: an empty selection still reaches the branch.
         boxes = per_box.sum() + output.ltrb[:, :0].sum()
         terms = {
@@ -114,9 +129,12 @@ class Criterion:
             "loss_box": (per_box, slot),
         }
         if output.quality is not None:
-            boxed = assignment.weight > 0  # a further class of a point says nothing about its box
             logit = output.quality.reshape(B * P)[slot[boxed]].float()
-            per_quality = F.binary_cross_entropy_with_logits(logit, assignment.weight[boxed], reduction="none")
+            if self.quality_target == "iou":
+                goal = ltrb_iou(ltrb.detach()[boxed], target[boxed]).clamp(0, 1)
+            else:
+                goal = centerness_weight(target[boxed])
+            per_quality = F.binary_cross_entropy_with_logits(logit, goal, reduction="none")
             quality = per_quality.sum() + output.quality[:, :0].sum()
             terms["loss_quality"] = self.quality_weight * quality / norm_count
             parts["loss_quality"] = (per_quality, slot[boxed])
@@ -125,16 +143,21 @@ class Criterion:
             _blame(losses, parts, output)
         return losses
 
+    def _box_weights(self, assignment: Assignment, target: Float[Tensor, "N 4"]) -> Float[Tensor, " N"]:
+        if self.box_weighting == "assigner":
+            return assignment.weight
+        if self.box_weighting == "score":
+            return assignment.score
+        if self.box_weighting == "one":
+            return torch.ones_like(assignment.weight)
+        return centerness_weight(target)
 
-def _normalisers(assignment: Assignment) -> Float[Tensor, "3"]:
-    """Sum of score, sum of weight and number of points with a weight, averaged over processes and at least 1."""
-    sums = torch.stack(
-        [
-            assignment.score.sum(),
-            assignment.weight.sum(),
-            (assignment.weight > 0).sum().to(assignment.score.dtype),
-        ]
-    )
+
+def _normalisers(
+    score: Float[Tensor, " N"], weight: Float[Tensor, " N"], boxed: Bool[Tensor, " N"]
+) -> Float[Tensor, "3"]:
+    """Sum of score, sum of weight and number of boxed points, averaged over processes and at least 1."""
+    sums = torch.stack([score.sum(), weight.sum(), boxed.sum().to(score.dtype)])
     if dist.is_available() and dist.is_initialized():
         dist.all_reduce(sums)
         sums = sums / dist.get_world_size()

@@ -13,3 +13,8 @@ def centerness(ltrb: Float[Tensor, "M 4"]) -> Float[Tensor, " M"]:
     near = torch.minimum(ltrb[:, :2], ltrb[:, 2:]).clamp(min=0)
     far = torch.maximum(ltrb[:, :2], ltrb[:, 2:])
     return (near / far).prod(dim=1).sqrt()
+
+
+def centerness_weight(ltrb: Float[Tensor, "M 4"]) -> Float[Tensor, " M"]:
+    """Centerness as a weight of boxes; 1 for a point outside its box, which only coverage gives."""
+    return torch.where(ltrb.amin(dim=1) > 0, centerness(ltrb), 1.0)

@@ -19,10 +19,13 @@ class Predictions:
     Attributes:
         logits: (B, P, C) class logits.
         ltrb: (B, P, 4) distances from each point to the predicted sides, in pixels.
+        progress: share of the training that is done, 0 to 1; 1 where there is no training. For rules that change
+            while the network learns.
     """
 
     logits: Float[Tensor, "B P C"]
     ltrb: Float[Tensor, "B P 4"]
+    progress: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +37,10 @@ class Assignment:
         point: (N,) index of the point.
         gt: (N,) index of the box in the batch's `GroundTruth`.
         score: (N,) classification target in [0, 1] at the box's class.
-        weight: (N,) weight of the box loss, also the target of a quality branch where there is one.
+        weight: (N,) weight of the box loss; 0 in a row that adds a further class to a point.
         ignored: (B, P) True in an ignore region and not positive: no class loss there.
+        negative: (N,) share of the background's loss that stays at the same point and class, for methods that
+            weight both sides of a label; None where the label alone says it.
     """
 
     image: Int[Tensor, " N"]
@@ -44,6 +49,7 @@ class Assignment:
     score: Float[Tensor, " N"]
     weight: Float[Tensor, " N"]
     ignored: Bool[Tensor, "B P"]
+    negative: Float[Tensor, " N"] | None = None
 
 
 @runtime_checkable
@@ -57,6 +63,11 @@ class Assigner(Protocol):
     @property
     def needs_predictions(self) -> bool:
         """Whether `pred` must be given; depends on the configuration, as DSLA's coupling does."""
+        ...
+
+    @property
+    def positives_inside(self) -> bool:
+        """Whether every positive lies strictly inside its box; coverage, for one, puts some outside."""
         ...
 
     def __call__(self, points: Points, truth: GroundTruth, pred: Predictions | None = None) -> Assignment:

@@ -25,8 +25,8 @@ from dsla.assign.contract import Assignment, Predictions
 from dsla.assign.coverage import with_coverage
 from dsla.assign.levels import level_ranges
 from dsla.assign.selection import (
+    assignment,
     box_areas,
-    ignored_points,
     one_box_a_point,
     other_classes,
     pairs_of,
@@ -96,6 +96,11 @@ class DSLA:
         """True while the label depends on the IoU that the network reaches."""
         return self.coupling or self.iou_only
 
+    @property
+    def positives_inside(self) -> bool:
+        """True unless coverage may give a box a point beside it."""
+        return not self.cover
+
     def outer_ranges(self, points: Points) -> Ranges:
         """(low, high) of m beyond which the label is 0, a level."""
         ranges = level_ranges(points, self.reach, self.ranges)
@@ -128,10 +133,8 @@ class DSLA:
             gt, static = torch.cat([gt, pairs.box[more]])[order], torch.cat([static, label[more]])[order]
             weight = weight[order]
         score = self.dynamic_label(points, truth, pred, slot, gt, static)
-        image = torch.div(slot, len(points), rounding_mode="floor")
         regions = replace(truth, ignore=torch.zeros_like(truth.ignore)) if self.released else truth
-        ignored = ignored_points(points, regions, slot)
-        return Assignment(image, slot - image * len(points), gt, score, weight, ignored)
+        return assignment(points, regions, slot, gt, score, weight)
 
     def static_label(
         self, points: Points, ltrb: Float[Tensor, "M 4"], point: Tensor, outer: Ranges

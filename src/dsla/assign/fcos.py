@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor
 
-from dsla.assign.centerness import centerness
+from dsla.assign.centerness import centerness_weight
 from dsla.assign.contract import Assignment, Predictions
 from dsla.assign.coverage import with_coverage
 from dsla.assign.levels import level_ranges
-from dsla.assign.selection import box_areas, ignored_points, one_box_a_point, pairs_of, slots_of
+from dsla.assign.selection import assignment, box_areas, one_box_a_point, pairs_of, slots_of
 from dsla.geometry import GroundTruth, Points, ltrb_from_boxes
 
 
@@ -43,6 +42,11 @@ class FCOS:
         """False: geometry alone decides."""
         return False
 
+    @property
+    def positives_inside(self) -> bool:
+        """True unless coverage may give a box a point beside it."""
+        return not self.cover
+
     @torch.no_grad()
     def __call__(self, points: Points, truth: GroundTruth, pred: Predictions | None = None) -> Assignment:
         """Assign points to boxes; see `Assigner`."""
@@ -53,13 +57,5 @@ class FCOS:
         slot, gt = slot[best], pairs.box[best]
         if self.cover:
             slot, gt, _ = with_coverage(points, truth, slot, gt, torch.ones_like(area[gt]), ranges)
-        image = torch.div(slot, len(points), rounding_mode="floor")
-        point = slot - image * len(points)
-        score = torch.ones_like(area[gt])
-        weight = self._weight(ltrb_from_boxes(points.xy[point], truth.boxes[gt].float()))
-        return Assignment(image, point, gt, score, weight, ignored_points(points, truth, slot))
-
-    @staticmethod
-    def _weight(ltrb: Tensor) -> Tensor:
-        """Centerness; 1 for a point outside its box, which only coverage gives."""
-        return torch.where(ltrb.amin(dim=1) > 0, centerness(ltrb), 1.0)
+        weight = centerness_weight(ltrb_from_boxes(points.xy[slot % len(points)], truth.boxes[gt].float()))
+        return assignment(points, truth, slot, gt, torch.ones_like(weight), weight)

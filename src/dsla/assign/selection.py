@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from dsla.assign.contract import Assignment
 from dsla.geometry import GroundTruth, Pairs, Points, Ranges, pairs_inside
 
 
@@ -20,6 +21,21 @@ def pairs_of(points: Points, truth: GroundTruth, ranges: Ranges | None = None, r
 def slots_of(points: Points, truth: GroundTruth, pairs: Pairs) -> Int[Tensor, " M"]:
     """Index of each pair's point in the flat (B * P) batch."""
     return truth.image[pairs.box] * len(points) + pairs.point
+
+
+def assignment(
+    points: Points,
+    truth: GroundTruth,
+    slot: Int[Tensor, " N"],
+    gt: Int[Tensor, " N"],
+    score: Float[Tensor, " N"],
+    weight: Float[Tensor, " N"],
+    negative: Float[Tensor, " N"] | None = None,
+) -> Assignment:
+    """An `Assignment` from positives in the order of their slots (image * P + point)."""
+    image = torch.div(slot, len(points), rounding_mode="floor")
+    ignored = ignored_points(points, truth, slot)
+    return Assignment(image, slot - image * len(points), gt, score, weight, ignored, negative)
 
 
 def box_areas(truth: GroundTruth) -> Float[Tensor, " G"]:

@@ -55,7 +55,7 @@ class DetectionModule(LightningModule):
         output = self.detector(self.detector.preprocess(batch.images, batch.sizes))
         with torch.autocast(batch.images.device.type, enabled=False):
             try:
-                losses = self.criterion(output, batch.truth)
+                losses = self.criterion(output, batch.truth, self.progress)
             except NonFiniteLossError as error:
                 raise self._explain(error, batch) from None
         size = len(batch.names)
@@ -72,6 +72,11 @@ class DetectionModule(LightningModule):
         output = self.detector(self.detector.preprocess(batch.images, batch.sizes))
         found = detect(output, batch.sizes, self.config.inference)
         return {"rows": coco_results(batch, found, self.category_ids)}
+
+    @property
+    def progress(self) -> float:
+        """Share of the optimiser's steps that are done."""
+        return min(self.global_step / max(int(self.trainer.estimated_stepping_batches), 1), 1.0)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse to go on with a network of other sizes, with a word on which settings must stay.

@@ -3,9 +3,9 @@
 from typing import TypeAlias
 
 from dsla.losses.box import CIoULoss, DIoULoss, GIoULoss, IoULoss
-from dsla.losses.classification import Focal, QualityFocal, Varifocal
+from dsla.losses.classification import DualWeight, Focal, MatchabilityAware, QualityFocal, Varifocal
 
-AnyClassLoss: TypeAlias = QualityFocal | Varifocal | Focal
+AnyClassLoss: TypeAlias = QualityFocal | Varifocal | MatchabilityAware | DualWeight | Focal
 AnyBoxLoss: TypeAlias = IoULoss | GIoULoss | DIoULoss | CIoULoss
 
 __all__ = [
@@ -13,9 +13,11 @@ __all__ = [
     "AnyClassLoss",
     "CIoULoss",
     "DIoULoss",
+    "DualWeight",
     "Focal",
     "GIoULoss",
     "IoULoss",
+    "MatchabilityAware",
     "QualityFocal",
     "Varifocal",
 ]

@@ -1,6 +1,6 @@
-"""Losses of the class logits against sparse soft targets: quality focal, varifocal and focal.
+"""Losses of the class logits against sparse soft targets: one dense form, several for the positives.
 
-Nearly all of the R x C logits are negatives, so the three losses share one dense form, that of a target of 0,
+Nearly all of the R x C logits are negatives, so the losses share one dense form, that of a target of 0,
 
     factor * sigmoid(x)^power * softplus(x)
 
@@ -52,6 +52,7 @@ class QualityFocal:
         label: Int[Tensor, " N"],
         target: Float[Tensor, " N"],
         counted: Bool[Tensor, " R"] | None = None,
+        negative: Float[Tensor, " N"] | None = None,
     ) -> Float[Tensor, " R"]:
         """Loss of each point, summed over classes.
 
@@ -61,6 +62,7 @@ class QualityFocal:
             label: (N,) its class; pairs (row, label) are distinct.
             target: (N,) its value, in [0, 1]; every other target is 0.
             counted: (R,) rows without it give exactly 0 and get exactly 0 gradient; None counts all.
+            negative: (N,) share of a negative's loss that is added at each target; None adds nothing.
         """
 
         def positive(x: Tensor, y: Tensor) -> Tensor:
@@ -68,7 +70,7 @@ class QualityFocal:
             distance = (y - x.sigmoid()).abs().clamp(min=1e-12)
             return F.binary_cross_entropy_with_logits(x, y, reduction="none") * distance.pow(self.beta)
 
-        return _sparse_loss(logits, row, label, target, counted, 1.0, self.beta, positive)
+        return _sparse_loss(logits, row, label, target, counted, negative, 1.0, self.beta, positive)
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,84 @@ class Varifocal:
         label: Int[Tensor, " N"],
         target: Float[Tensor, " N"],
         counted: Bool[Tensor, " R"] | None = None,
+        negative: Float[Tensor, " N"] | None = None,
     ) -> Float[Tensor, " R"]:
         """Loss of each point summed over classes; arguments and result as those of `QualityFocal`."""
 
         def positive(x: Tensor, y: Tensor) -> Tensor:
             return y * F.binary_cross_entropy_with_logits(x, y, reduction="none")
 
-        return _sparse_loss(logits, row, label, target, counted, self.alpha, self.gamma, positive)
+        return _sparse_loss(logits, row, label, target, counted, negative, self.alpha, self.gamma, positive)
+
+
+@dataclass(frozen=True)
+class MatchabilityAware:
+    """Matchability-aware loss: positives BCE(x, y^gamma), negatives sigmoid(x)^gamma * BCE(x, 0).
+
+    Unlike varifocal loss it does not multiply a positive by its target again, so that a box which is still found
+    badly, and has only small targets, is learned all the same. The source has gamma 1.5 for both; here the
+    target keeps its own power. Source: Huang et al., "DEIM", CVPR 2025, arXiv 2412.04234.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    name: Literal["matchability"] = "matchability"
+    alpha: float = 1.0
+    gamma: float = 1.5
+    target_power: float = 1.5
+
+    def __post_init__(self) -> None:
+        _check(alpha=self.alpha, gamma=self.gamma, target_power=self.target_power)
+
+    def __call__(
+        self,
+        logits: Float[Tensor, "R C"],
+        row: Int[Tensor, " N"],
+        label: Int[Tensor, " N"],
+        target: Float[Tensor, " N"],
+        counted: Bool[Tensor, " R"] | None = None,
+        negative: Float[Tensor, " N"] | None = None,
+    ) -> Float[Tensor, " R"]:
+        """Loss of each point summed over classes; arguments and result as those of `QualityFocal`."""
+
+        def positive(x: Tensor, y: Tensor) -> Tensor:
+            return F.binary_cross_entropy_with_logits(x, y.pow(self.target_power), reduction="none")
+
+        return _sparse_loss(logits, row, label, target, counted, negative, self.alpha, self.gamma, positive)
+
+
+@dataclass(frozen=True)
+class DualWeight:
+    """Two weights at a positive: y * -log(p) + n * factor, n of the factor that every negative has.
+
+    The factor is alpha * p^gamma * -log(1 - p); y is the target and n the assigner's `negative`, 0 where it gives
+    none. Source: Li et al., "A Dual Weighting Label Assignment Scheme", CVPR 2022, arXiv 2203.09730.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    name: Literal["dual_weight"] = "dual_weight"
+    alpha: float = 1.0
+    gamma: float = 2.0
+
+    def __post_init__(self) -> None:
+        _check(alpha=self.alpha, gamma=self.gamma)
+
+    def __call__(
+        self,
+        logits: Float[Tensor, "R C"],
+        row: Int[Tensor, " N"],
+        label: Int[Tensor, " N"],
+        target: Float[Tensor, " N"],
+        counted: Bool[Tensor, " R"] | None = None,
+        negative: Float[Tensor, " N"] | None = None,
+    ) -> Float[Tensor, " R"]:
+        """Loss of each point summed over classes; arguments and result as those of `QualityFocal`."""
+
+        def positive(x: Tensor, y: Tensor) -> Tensor:
+            return y * F.softplus(-x)
+
+        return _sparse_loss(logits, row, label, target, counted, negative, self.alpha, self.gamma, positive)
 
 
 @dataclass(frozen=True)
@@ -129,13 +202,14 @@ class Focal:
         label: Int[Tensor, " N"],
         target: Float[Tensor, " N"],
         counted: Bool[Tensor, " R"] | None = None,
+        negative: Float[Tensor, " N"] | None = None,
     ) -> Float[Tensor, " R"]:
         """Loss of each point summed over classes; arguments and result as those of `QualityFocal`."""
 
         def positive(x: Tensor, y: Tensor) -> Tensor:
             return self.alpha * (-x).sigmoid().pow(self.gamma) * F.softplus(-x)
 
-        return _sparse_loss(logits, row, label, target, counted, 1.0 - self.alpha, self.gamma, positive)
+        return _sparse_loss(logits, row, label, target, counted, negative, 1.0 - self.alpha, self.gamma, positive)
 
 
 def _check(**values: float) -> None:
@@ -150,11 +224,21 @@ def _sparse_loss(
     label: Tensor,
     target: Tensor,
     counted: Tensor | None,
+    negative: Tensor | None,
     factor: float,
     power: float,
     positive: _PositiveForm,
 ) -> Tensor:
     """Dense form over all logits with the entries of a target above 0 in their positive form."""
+
+    def both(x: Tensor, y: Tensor) -> Tensor:
+        assert negative is not None
+        return positive(x, y) + negative * factor * x.sigmoid().pow(power) * F.softplus(x)
+
+    if negative is not None:
+        negative = negative.detach().float()
+        target = target.detach().float()
+        return _SparseFocal.apply(logits, row, label, target, counted, factor, power, both)  # pyright: ignore[reportReturnType]
     kept = target > 0
     row, label, target = row[kept], label[kept], target[kept].detach().float()
     return _SparseFocal.apply(logits, row, label, target, counted, factor, power, positive)  # pyright: ignore[reportReturnType]

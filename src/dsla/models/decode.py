@@ -29,7 +29,8 @@ class Decoding:
 
     Attributes:
         score_threshold: scores must be greater.
-        nms_iou: of two boxes of a class that overlap more, the one with the lower score goes.
+        nms_iou: of two boxes of a class that overlap more, the one with the lower score goes; None leaves
+            non-maximum suppression out, for detectors that learn one point a box.
         topk: candidates kept of each level.
         max_detections: detections kept of a picture.
         score: "class" is the class probability p; with the quality branch's probability q, "sqrt" is sqrt(p *
@@ -37,15 +38,16 @@ class Decoding:
     """
 
     score_threshold: float = 0.05
-    nms_iou: float = 0.6
+    nms_iou: float | None = 0.6
     topk: int = 1000
     max_detections: int = 100
     score: Literal["class", "sqrt", "product"] = "class"
 
     def __post_init__(self) -> None:
         for name in ("score_threshold", "nms_iou"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must lie in 0 to 1")
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ConfigError(f"{name} is {value}; it must lie in 0 to 1")
         for name in ("topk", "max_detections"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
@@ -92,9 +94,12 @@ def _detect_one(output: HeadOutput, image: int, size: tuple[int, int], decoding:
     boxes = boxes.clamp(min=0).minimum(boxes.new_tensor([size[1], size[0], size[1], size[0]]))
     real = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
     boxes, label, score = boxes[real], label[real], score[real]
-    # The candidates are in order, so their indices are too; torchvision breaks ties in an order of its own.
-    keep = batched_nms(boxes, score, label, decoding.nms_iou).sort().values[: decoding.max_detections]
-    return Detected(boxes=boxes[keep], scores=score[keep], labels=label[keep])
+    if decoding.nms_iou is not None:
+        # The candidates are in order, so their indices are too; torchvision breaks ties in an order of its own.
+        keep = batched_nms(boxes, score, label, decoding.nms_iou).sort().values
+        boxes, label, score = boxes[keep], label[keep], score[keep]
+    most = decoding.max_detections
+    return Detected(boxes=boxes[:most], scores=score[:most], labels=label[:most])
 
 
 def _candidates(
