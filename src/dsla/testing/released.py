@@ -123,6 +123,11 @@ class _WithReleasedTies:
         """As the assigner's."""
         return self.assigner.needs_predictions
 
+    @property
+    def positives_inside(self) -> bool:
+        """As the assigner's."""
+        return self.assigner.positives_inside
+
     def __call__(self, points: Points, truth: GroundTruth, pred: Predictions | None = None) -> Assignment:
         """Assign points to boxes; see `dsla.assign.Assigner`."""
         ours = self.assigner(points, truth, pred)
