@@ -12,10 +12,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dsla.assign.levels import level_ranges
 from dsla.assign.selection import box_areas
 from dsla.geometry import GroundTruth, Points, Ranges
 
 NEIGHBOURS = 9  # a 3 x 3 neighbourhood of the box's centre
+FITTING_REACH = 4.0  # strides from a box's centre to its sides that a level fits, for rules without ranges
 
 
 def with_coverage(
@@ -23,27 +25,35 @@ def with_coverage(
     truth: GroundTruth,
     slot: Int[Tensor, " N"],
     gt: Int[Tensor, " N"],
-    label: Float[Tensor, " N"],
-    ranges: Ranges,
-) -> tuple[Int[Tensor, " K"], Int[Tensor, " K"], Float[Tensor, " K"]]:
-    """Positives in which every box that can has a point: slots, boxes and labels, in the order of slots.
-
-    A point found by coverage is its box's best one, so its label is 1.
+    ranges: Ranges | None = None,
+) -> tuple[Int[Tensor, " K"], Int[Tensor, " K"], Int[Tensor, " K"]]:
+    """Positives in which every box that can has a point, in the order of slots.
 
     Args:
         points: the pyramid.
         truth: G boxes; ignore regions are left alone.
         slot: (N,) positives so far, as image * P + point, at most one row a slot.
         gt: (N,) box of each positive.
-        label: (N,) its label.
         ranges: (low, high) of each level; a box fits the first level that reaches from its centre to its sides.
+
+    Returns:
+        Slots, boxes, and the row that each positive had before, -1 for those that coverage added.
     """
-    holder = cover_boxes(points, truth, slot, gt, ranges)
-    labels = label.new_ones(len(holder))
-    kept = holder[slot] == gt
-    labels[slot[kept]] = label[kept]
+    holder = cover_boxes(points, truth, slot, gt, ranges or level_ranges(points, FITTING_REACH))
+    row = torch.full_like(holder, -1)
+    kept = torch.nonzero(holder[slot] == gt).flatten()
+    row[slot[kept]] = kept
     slot = torch.nonzero(holder >= 0).flatten()
-    return slot, holder[slot], labels[slot]
+    return slot, holder[slot], row[slot]
+
+
+def kept_or(
+    value: Float[Tensor, " N"], row: Int[Tensor, " K"], added: float | Float[Tensor, " K"]
+) -> Float[Tensor, " K"]:
+    """The old rows' values, and `added` where coverage made the row (see `with_coverage`)."""
+    if len(value) == 0:
+        return torch.zeros_like(row, dtype=value.dtype) + added
+    return torch.where(row >= 0, value[row.clamp(min=0)], added)
 
 
 def cover_boxes(

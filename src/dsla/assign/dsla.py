@@ -22,7 +22,7 @@ from torch import Tensor
 
 from dsla.assign.centerness import centerness
 from dsla.assign.contract import Assignment, Predictions
-from dsla.assign.coverage import with_coverage
+from dsla.assign.coverage import kept_or, with_coverage
 from dsla.assign.levels import level_ranges
 from dsla.assign.selection import (
     assignment,
@@ -123,7 +123,8 @@ class DSLA:
         slot, gt, static = every[best], pairs.box[best], label[best]
         if self.cover:
             given = level_ranges(points, self.reach, self.ranges)
-            slot, gt, static = with_coverage(points, truth, slot, gt, static, given)
+            slot, gt, row = with_coverage(points, truth, slot, gt, given)
+            static = kept_or(static, row, 1.0)  # the best point that its box has
         weight = static
         if self.classes_per_point == "all":
             more = other_classes(truth, every, label, pairs.box, slot, gt)

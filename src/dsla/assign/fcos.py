@@ -56,6 +56,6 @@ class FCOS:
         best = one_box_a_point(slot, -area[pairs.box], area[pairs.box], pairs.box)
         slot, gt = slot[best], pairs.box[best]
         if self.cover:
-            slot, gt, _ = with_coverage(points, truth, slot, gt, torch.ones_like(area[gt]), ranges)
+            slot, gt, _ = with_coverage(points, truth, slot, gt, ranges)
         weight = centerness_weight(ltrb_from_boxes(points.xy[slot % len(points)], truth.boxes[gt].float()))
         return assignment(points, truth, slot, gt, torch.ones_like(weight), weight)

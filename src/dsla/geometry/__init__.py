@@ -1,7 +1,7 @@
 """Boxes, points and lattice pairs: the ground under everything, on torch alone."""
 
 from dsla.geometry.boxes import EPS, boxes_from_ltrb, ltrb_from_boxes, ltrb_giou, ltrb_iou, ltrb_overlap
-from dsla.geometry.pairs import Pairs, Ranges, pairs_inside
+from dsla.geometry.pairs import Pairs, Ranges, pairs_at_most, pairs_inside
 from dsla.geometry.points import Points
 from dsla.geometry.truth import GroundTruth
 
@@ -16,5 +16,6 @@ __all__ = [
     "ltrb_giou",
     "ltrb_iou",
     "ltrb_overlap",
+    "pairs_at_most",
     "pairs_inside",
 ]

@@ -43,6 +43,7 @@ class Pairs:
 
 
 Ranges = Sequence[tuple[float, float]]
+_Limits = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 def pairs_inside(
@@ -62,16 +63,8 @@ def pairs_inside(
             around the box's centre, clipped to the box.
     """
     limits = _level_limits(points, tuple(ranges) if ranges is not None else None, boxes.device)
-    low, high, stride, width, height, start = limits
-    lo_xy, hi_xy = _windows(boxes, stride, high, radius)  # (G, L, 2) open rectangles, in pixels
-    size = torch.stack([width, height], dim=-1)
-    first = torch.floor(lo_xy / stride[:, None] - points.offset).long().clamp(min=0)
-    # One more on each side than the open rectangle needs: rounding of the division never loses a point, and the
-    # exact comparison below removes what is too much.
-    last = torch.minimum(torch.ceil(hi_xy / stride[:, None] - points.offset).long(), size - 1)
-    longer = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True)
-    count = (last - first + 1).clamp(min=0).masked_fill((longer < low)[..., None], 0)  # (G, L, 2) columns, rows
-    box, level, column, row = _unroll(first, count)
+    low, high, stride, width, _, start = limits
+    box, level, column, row = _unroll(*_windows(points, boxes, limits, radius))
     point = start[level] + row * width[level] + column
 
     xy = points.xy[point]
@@ -86,7 +79,31 @@ def pairs_inside(
     return Pairs(box[inside], point[inside], ltrb[inside])
 
 
+def pairs_at_most(
+    points: Points, boxes: Float[Tensor, "G 4"], ranges: Ranges | None = None, radius: float | None = None
+) -> Int[Tensor, " G"]:
+    """How many pairs `pairs_inside` looks at for each box: at least as many as it returns, and not many more."""
+    limits = _level_limits(points, tuple(ranges) if ranges is not None else None, boxes.device)
+    _, count = _windows(points, boxes, limits, radius)
+    return count.prod(dim=2).sum(dim=1)
+
+
 def _windows(
+    points: Points, boxes: Float[Tensor, "G 4"], limits: _Limits, radius: float | None
+) -> tuple[Int[Tensor, "G L 2"], Int[Tensor, "G L 2"]]:
+    """First (column, row) and number of columns and rows of the cells that may pair with each box, a level."""
+    low, high, stride, width, height, _ = limits
+    lo_xy, hi_xy = _rectangles(boxes, stride, high, radius)  # (G, L, 2) open rectangles, in pixels
+    size = torch.stack([width, height], dim=-1)
+    first = torch.floor(lo_xy / stride[:, None] - points.offset).long().clamp(min=0)
+    # One more on each side than the open rectangle needs: rounding of the division never loses a point, and an
+    # exact comparison removes what is too much.
+    last = torch.minimum(torch.ceil(hi_xy / stride[:, None] - points.offset).long(), size - 1)
+    longer = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True)
+    return first, (last - first + 1).clamp(min=0).masked_fill((longer < low)[..., None], 0)
+
+
+def _rectangles(
     boxes: Float[Tensor, "G 4"], stride: Float[Tensor, " L"], high: Float[Tensor, " L"], radius: float | None
 ) -> tuple[Float[Tensor, "G L 2"], Float[Tensor, "G L 2"]]:
     """Open rectangles, one a box and level, outside which no pair can hold."""
@@ -125,7 +142,7 @@ def _cached_limits(
     starts: tuple[int, ...],
     ranges: tuple[tuple[float, float], ...] | None,
     device: torch.device,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> _Limits:
     ends = ranges if ranges is not None else ((0.0, float("inf")),) * len(strides)
     if len(ends) != len(strides):
         raise ValueError(f"{len(ends)} ranges for {len(strides)} levels")
@@ -137,8 +154,6 @@ def _cached_limits(
         return low, high, stride, width, height, start
 
 
-def _level_limits(
-    points: Points, ranges: tuple[tuple[float, float], ...] | None, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+def _level_limits(points: Points, ranges: tuple[tuple[float, float], ...] | None, device: torch.device) -> _Limits:
     """(low, high, stride, width, height, first index) of each level, as tensors of L."""
     return _cached_limits(points.sizes, points.strides, points.starts, ranges, device)

@@ -6,8 +6,7 @@ Each file holds inputs and what the released code makes of them (see `dsla.testi
 runs on the same inputs in official mode, through the same assigner, criterion and losses as in training, and
 prints a row a file with the greatest absolute differences.
 
-Exit status 0: everything agrees, or belongs to an assigner that is not built yet. 1: a label differs, a
-score differs by more than 1e-5, or anything else by more than 1e-4 of the greatest magnitude in the file's
+Exit status 0: everything agrees. 1: a label differs, a score differs by more than 1e-5, or anything else by more than 1e-4 of the greatest magnitude in the file's
 own array (gradients: of the level). 2: a file cannot be read, or asks for what this package does not have.
 """
 
@@ -16,16 +15,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from dsla.assign import FCOS
+from dsla.assign import ATSS, FCOS, TAL, Assigner, SimOTA
 from dsla.criterion import Losses
 from dsla.errors import DataError, DslaError
 from dsla.geometry import ltrb_from_boxes
 from dsla.models import HeadOutput
-from dsla.testing.reference import HeadCase, NotBuiltYetError, PointsCase, read_case
+from dsla.testing.reference import HeadCase, PointsCase, read_case
 from dsla.testing.released import criterion_of, released_ranges
 
 SCORE_LIMIT = 1e-5
@@ -62,7 +62,6 @@ def compare(path: Path) -> Comparison:
 
     Raises:
         DataError: if the file cannot be read or asks for what does not exist here.
-        NotBuiltYetError: if its assigner does not exist here yet.
     """
     case = read_case(path)
     try:
@@ -102,20 +101,47 @@ def compare_head(case: HeadCase) -> Comparison:
 
 def compare_points(case: PointsCase) -> Comparison:
     """Boxes and scores of the points of one picture."""
-    unknown = set(case.params) - {"center_radius", "center_sample_radius", "radius"}
-    if unknown:
-        raise DataError(f"params has unknown keys {sorted(unknown)}; nothing was compared")
-    radius = next(iter(case.params.values()), None)
-    assigner = FCOS(center_radius=radius, ranges=released_ranges(case.points))
-    assignment = assigner(case.points, case.truth)
+    assignment = _assigner_of(case)(case.points, case.truth, case.predictions)
     gt = torch.full_like(case.gt_index, -1)
     gt[assignment.point] = assignment.gt
     score = torch.zeros_like(case.score)
-    score[assignment.point] = assignment.weight
+    score[assignment.point] = assignment.weight if case.assigner == "fcos" else assignment.score
     return Comparison(
         {"labels": _label_difference(gt, case.gt_index), "scores": _score_difference(score, case.score)},
         case.remarks,
     )
+
+
+# What the files call an assigner's settings, and what they are called here.
+_PARAMS: dict[str, dict[str, str]] = {
+    "fcos": dict.fromkeys(("center_radius", "center_sample_radius", "radius"), "center_radius"),
+    "atss": {"anchor_scale": "anchor_scale", "topk": "topk"},
+    "simota": {
+        "center_radius": "radius",
+        "candidate_topk": "topk",
+        "iou_weight": "iou_cost",
+        "cls_weight": "class_cost",
+    },
+    "tal": {"topk": "topk", "alpha": "alpha", "beta": "beta"},
+}
+
+
+def _assigner_of(case: PointsCase) -> Assigner:
+    """The file's assigner in its source's form."""
+    names = _PARAMS[case.assigner]
+    unknown = set(case.params) - set(names)
+    if unknown:
+        raise DataError(f"params has unknown keys {sorted(unknown)}; nothing was compared")
+    given: dict[str, Any] = {names[key]: value for key, value in case.params.items()}
+    if "topk" in given:
+        given["topk"] = int(given["topk"])
+    if case.assigner == "fcos":
+        return FCOS(ranges=released_ranges(case.points), **given)
+    if case.assigner == "atss":
+        return ATSS(**given)
+    if case.assigner == "simota":
+        return SimOTA(candidates="all", **given)
+    return TAL(candidates="all", **given)
 
 
 def _flat(maps: list[Tensor]) -> Tensor:
@@ -182,8 +208,6 @@ def _row(path: Path) -> tuple[list[str], str, int]:
     nothing = ["-"] * len(COLUMNS)
     try:
         comparison = compare(path)
-    except NotBuiltYetError as error:
-        return nothing, str(error), 0
     except DataError as error:
         return nothing, f"error: {error}", 2
     differences = comparison.differences

@@ -23,8 +23,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dsla.assign import Predictions
 from dsla.errors import DataError
-from dsla.geometry import GroundTruth, Points
+from dsla.geometry import GroundTruth, Points, ltrb_from_boxes
 
 Arrays = dict[str, np.ndarray]
 
@@ -63,6 +64,7 @@ class PointsCase:
     remarks: tuple[str, ...]
     points: Points
     truth: GroundTruth
+    predictions: Predictions
     gt_index: Tensor
     score: Tensor
 
@@ -74,11 +76,6 @@ _ASSIGNER_BY_SCORE = {
     "IoU of the matched pair": "simota",
     "normalised alignment": "tal",
 }
-_ASSIGNERS_BUILT = ("fcos",)
-
-
-class NotBuiltYetError(DataError):
-    """The file holds numbers of an assigner that this package does not have."""
 
 
 def read_case(path: Path) -> HeadCase | PointsCase:
@@ -86,13 +83,10 @@ def read_case(path: Path) -> HeadCase | PointsCase:
 
     Raises:
         DataError: if the file cannot be read, or lacks or contradicts something, naming what.
-        NotBuiltYetError: if its assigner does not exist here yet.
     """
     arrays = _load(path)
     try:
         return _head_case(arrays) if "config" in arrays else _points_case(path, arrays)
-    except NotBuiltYetError:
-        raise
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 
@@ -150,23 +144,36 @@ def _points_case(path: Path, arrays: Arrays) -> PointsCase:
     assigner = next((name for start, name in _ASSIGNER_BY_SCORE.items() if meaning.startswith(start)), None)
     if assigner is None:
         raise DataError(f"score_is is {meaning!r}; known are {', '.join(map(repr, _ASSIGNER_BY_SCORE))}")
-    if assigner not in _ASSIGNERS_BUILT:
-        raise NotBuiltYetError(f"assigner not built yet: {assigner}")
     _need(arrays, ["xy", "stride", "level", "gt_boxes", "gt_labels", "num_classes", "gt_index", "score"])
     P = len(arrays["xy"])
     params = _params(str(arrays["params"])) if "params" in arrays else {}
+    if "anchor_scale" in arrays:
+        params["anchor_scale"] = float(arrays["anchor_scale"])
     remarks: tuple[str, ...] = ()
     if not params and "center" in path.stem:
         params, remarks = {"center_radius": 1.5}, ("centre sampling with radius 1.5, by the file's name",)
+    points = _lattice(arrays, P)
     return PointsCase(
         assigner=assigner,
         params=params,
         remarks=remarks,
-        points=_lattice(arrays, P),
+        points=points,
         truth=GroundTruth.collate([_boxes(arrays, "gt_boxes", "gt_labels", int(arrays["num_classes"]))]),
+        predictions=_predictions(arrays, points),
         gt_index=_floats(arrays, "gt_index", (P,)).long(),
         score=_floats(arrays, "score", (P,)),
     )
+
+
+def _predictions(arrays: Arrays, points: Points) -> Predictions:
+    """Logits and distances of the file's probabilities and boxes; zeros where it has none, for rules without them."""
+    P, C = len(points), int(arrays["num_classes"])
+    if "pred_probs" not in arrays or "pred_boxes" not in arrays:
+        return Predictions(torch.zeros(1, P, C), torch.zeros(1, P, 4))
+    logits = _floats(arrays, "pred_probs", (P, C)).double().logit(eps=1e-12).float()
+    ltrb = ltrb_from_boxes(points.xy, _floats(arrays, "pred_boxes", (P, 4)))
+    logits, ltrb = _finite("pred_probs and pred_boxes", [logits, ltrb])
+    return Predictions(logits[None], ltrb[None])
 
 
 def _lattice(arrays: Arrays, P: int) -> Points:

@@ -1,0 +1,125 @@
+"""ATSS: adaptive training sample selection (Zhang et al., CVPR 2020; arXiv 1912.02424).
+
+On every level the k points nearest to a box's centre are candidates. Each stands for a square anchor of side 8
+strides; the mean plus the standard deviation of the candidates' IoU with the box is the box's own threshold, and
+candidates that reach it and lie inside the box are positive. Of several boxes a point takes the one that its anchor
+overlaps most. Nothing but k is set by hand: levels and ranges follow from the boxes.
+
+Letters: G boxes, K candidates of a box over all levels.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from dsla.assign.centerness import centerness_weight
+from dsla.assign.chunks import portions
+from dsla.assign.contract import Assignment, Predictions
+from dsla.assign.coverage import kept_or, with_coverage
+from dsla.assign.predicted import need, pair_iou
+from dsla.assign.selection import assignment, box_areas, one_box_a_point
+from dsla.geometry import GroundTruth, Points, ltrb_from_boxes, ltrb_iou
+
+INSIDE_BY = 0.01  # pixels that a positive must be away from every side, as in the source
+
+
+@dataclass(frozen=True)
+class ATSS:
+    """Positives by each box's own IoU statistics, from the points nearest to its centre.
+
+    Attributes:
+        topk: candidates of a box on each level.
+        anchor_scale: side of a point's anchor, in strides.
+        label: "one": hard labels, boxes weighted by centerness; "iou": labels are the IoU that the network reaches,
+            boxes weighted by the highest class probability (Li et al., "Generalized Focal Loss").
+        cover: give a box without any point the nearest one that fits.
+    """
+
+    name: Literal["atss"] = "atss"
+    topk: int = 9
+    anchor_scale: float = 8.0
+    label: Literal["one", "iou"] = "one"
+    cover: bool = False
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    @property
+    def needs_predictions(self) -> bool:
+        """Only for labels that are the IoU."""
+        return self.label == "iou"
+
+    @property
+    def positives_inside(self) -> bool:
+        """True unless coverage may give a box a point beside it."""
+        return not self.cover
+
+    @torch.no_grad()
+    def __call__(self, points: Points, truth: GroundTruth, pred: Predictions | None = None) -> Assignment:
+        """Assign points to boxes; see `Assigner`."""
+        real = torch.nonzero(~truth.ignore).flatten()
+        each = torch.full_like(real, sum(min(self.topk, h) * min(self.topk, w) for h, w in points.sizes))
+        found = [self._positives(points, truth, real[some]) for some in portions(each)]
+        empty = real.new_zeros(0)
+        slot, box, overlap = (
+            (torch.cat(parts) for parts in zip(*found, strict=True)) if found else (empty, empty, empty.float())
+        )
+        best = one_box_a_point(slot, overlap, box_areas(truth)[box], box)
+        slot, gt = slot[best], box[best]
+        row = torch.arange(len(slot), device=slot.device)
+        if self.cover:
+            slot, gt, row = with_coverage(points, truth, slot, gt)
+        if self.label == "iou":
+            pred = need(pred, "ATSS with IoU labels")
+            score = pair_iou(points, truth, pred, slot, gt)
+            weight = pred.logits.flatten(0, 1)[slot].float().amax(dim=1).sigmoid()
+            weight = kept_or(weight[row >= 0], row, 1.0) if self.cover else weight
+        else:
+            weight = centerness_weight(ltrb_from_boxes(points.xy[slot % len(points)], truth.boxes[gt].float()))
+            score = torch.ones_like(weight)
+        return assignment(points, truth, slot, gt, score, weight)
+
+    def _positives(
+        self, points: Points, truth: GroundTruth, some: Int[Tensor, " g"]
+    ) -> tuple[Int[Tensor, " M"], Int[Tensor, " M"], Float[Tensor, " M"]]:
+        """Slots, boxes and anchor IoU of the candidates that reach their box's threshold, inside it."""
+        boxes = truth.boxes[some].float()
+        point = nearest_points(points, boxes, self.topk)  # (g, K)
+        box = torch.arange(len(some), device=point.device)[:, None].expand_as(point)
+        flat = point.flatten()
+        ltrb = ltrb_from_boxes(points.xy[flat], boxes[box.flatten()])
+        anchor = (points.stride[flat] * (self.anchor_scale / 2))[:, None].expand(-1, 4)
+        overlap = ltrb_iou(anchor, ltrb, eps=1e-6).view_as(point)
+        threshold = overlap.mean(dim=1)
+        if point.shape[1] > 1:
+            threshold = threshold + overlap.std(dim=1)
+        inside = (ltrb.amin(dim=1) > INSIDE_BY).view_as(point)
+        positive = (overlap >= threshold[:, None]) & inside
+        owner = some[box[positive]]
+        return truth.image[owner] * len(points) + point[positive], owner, overlap[positive]
+
+
+def nearest_points(points: Points, boxes: Float[Tensor, "G 4"], k: int) -> Int[Tensor, "G K"]:
+    """The k points of each level nearest to each box's centre, all of a level that has no more.
+
+    A window of k x k cells around the centre, moved into the lattice where it sticks out, holds them: beyond it a
+    row or column has k nearer ones. Of equally near points the first in the lattice is taken.
+    """
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    found: list[Tensor] = []
+    for (h, w), stride, start in zip(points.sizes, points.strides, points.starts, strict=True):
+        window = torch.tensor([min(k, w), min(k, h)], device=boxes.device)
+        size = torch.tensor([w, h], device=boxes.device)
+        middle = torch.round(centre / stride - points.offset).clamp(-1e6, 1e6).long()
+        first = torch.minimum((middle - window // 2).clamp(min=0), size - window)  # (G, 2)
+        column = first[:, :1] + torch.arange(min(k, w), device=boxes.device)  # (G, columns)
+        row = first[:, 1:] + torch.arange(min(k, h), device=boxes.device)  # (G, rows)
+        dx = (column + points.offset) * stride - centre[:, :1]
+        dy = (row + points.offset) * stride - centre[:, 1:]
+        gap = (dy.square()[:, :, None] + dx.square()[:, None, :]).flatten(1)
+        cell = (row[:, :, None] * w + column[:, None, :]).flatten(1)
+        nearest = gap.sort(dim=1, stable=True).indices[:, : min(k, h * w)]
+        found.append(start + cell.gather(1, nearest))
+    return torch.cat(found, dim=1)

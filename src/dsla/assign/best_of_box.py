@@ -1,0 +1,70 @@
+"""The best pairs of each box, where every box has a number of pairs of its own.
+
+Pairs of a box stand together. Boxes with about as many pairs are laid side by side as the rows of a matrix, so
+that torch's `topk` does the work; little is padded, and equal values go to the pair that comes first.
+
+Letters: G boxes, M pairs, K greatest number of pairs that a box may keep.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+CELLS = 1 << 20  # of a matrix at a time
+
+
+def best_of_box(
+    value: Float[Tensor, " M"], counts: Int[Tensor, " G"], k: int | Int[Tensor, " G"]
+) -> Bool[Tensor, " M"]:
+    """Mark the k pairs of each box with the highest values; of equal ones the first.
+
+    Args:
+        value: (M,) of each pair, box after box.
+        counts: (G,) pairs of each box.
+        k: how many to keep, for all boxes or for each.
+    """
+    chosen = torch.zeros_like(value, dtype=torch.bool)
+    wanted = torch.full_like(counts, k) if isinstance(k, int) else k
+    wanted = torch.minimum(wanted, counts)
+    for boxes, pairs, valid in _rows(counts):
+        few = wanted[boxes]
+        rows = torch.where(valid, value[pairs], -torch.inf)
+        most = min(int(few.max()), rows.shape[1])
+        if most == 0:
+            continue
+        least = rows.topk(most, dim=1).values.gather(1, (few - 1).clamp(min=0)[:, None])
+        mark = (rows > least) & (few > 0)[:, None]
+        level = (rows == least) & valid & (few > 0)[:, None]
+        missing = few - mark.sum(dim=1)
+        if bool((level.sum(dim=1) > missing).any()):
+            level &= level.cumsum(dim=1) <= missing[:, None]
+        mark |= level
+        chosen[pairs[mark]] = True
+    return chosen
+
+
+def sum_of_best(value: Float[Tensor, " M"], counts: Int[Tensor, " G"], k: int) -> Float[Tensor, " G"]:
+    """Sum of the k highest values of each box, none of which may be negative; 0 for a box without pairs."""
+    total = value.new_zeros(len(counts))
+    for boxes, pairs, valid in _rows(counts):
+        rows = torch.where(valid, value[pairs], 0.0)
+        total[boxes] = rows.topk(min(k, rows.shape[1]), dim=1).values.sum(dim=1)
+    return total
+
+
+def _rows(counts: Int[Tensor, " G"]) -> Iterator[tuple[Int[Tensor, " R"], Int[Tensor, "R W"], Bool[Tensor, "R W"]]]:
+    """Boxes, the indices of their pairs, and which of these are theirs; widths are powers of two."""
+    if len(counts) == 0:
+        return
+    start = counts.cumsum(0) - counts
+    last = int(counts.sum()) - 1
+    width, most = 16, int(counts.max())
+    low = 0
+    while low < most:
+        boxes = torch.nonzero((counts > low) & (counts <= width)).flatten()
+        for some in boxes.split(max(CELLS // width, 1)) if len(boxes) else ():
+            column = torch.arange(width, device=counts.device)
+            yield some, (start[some, None] + column).clamp(max=last), column < counts[some, None]
+        low, width = width, 2 * width

@@ -1,0 +1,123 @@
+"""Task-aligned assignment (Feng et al., "TOOD", ICCV 2021; arXiv 2108.07755).
+
+How well a point serves a box is t = p^alpha * IoU^beta, p the probability of the box's class and IoU the overlap of
+the predicted box. The `topk` points with the highest t are positive where t > 0 and the point lies inside the box;
+of several boxes a point takes the one it overlaps most. The label is t, scaled for each box so that its best point
+has the box's best IoU: y = t / max t * max IoU. The box loss is weighted by y.
+
+Letters: P points, g boxes of a portion, M pairs.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from dsla.assign.best_of_box import best_of_box
+from dsla.assign.chunks import boxes_by_pairs, boxes_by_points
+from dsla.assign.contract import Assignment, Predictions
+from dsla.assign.coverage import kept_or, with_coverage
+from dsla.assign.predicted import greatest_of_box, need, pair_iou, pair_probability
+from dsla.assign.selection import assignment, box_areas, one_box_a_point
+from dsla.geometry import GroundTruth, Points, ltrb_from_boxes, pairs_inside
+
+INSIDE_BY = 0.01  # pixels that a positive must be away from every side, as in the source
+_Candidates = tuple[Int[Tensor, " M"], Int[Tensor, " M"], Float[Tensor, " M"], Float[Tensor, " M"]]
+
+
+@dataclass(frozen=True)
+class TAL:
+    """Positives where class score and overlap agree, labelled by their alignment.
+
+    Attributes:
+        alpha: power of the class probability.
+        beta: power of the IoU.
+        topk: positives of a box, at most.
+        candidates: "inside" looks at points inside the box alone, as later detectors do; "all" takes the best of the
+            whole pyramid and then drops those outside, as the source does, at the cost of looking at every point.
+        small_targets: for the question of being inside, boxes with a side below the first stride are widened there to
+            the second stride (small-target-aware TAL).
+        cover: give a box without any point the nearest one that fits.
+    """
+
+    name: Literal["tal"] = "tal"
+    alpha: float = 1.0
+    beta: float = 6.0
+    topk: int = 13
+    candidates: Literal["inside", "all"] = "inside"
+    small_targets: bool = False
+    cover: bool = False
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    @property
+    def needs_predictions(self) -> bool:
+        """True: the alignment is made of them."""
+        return True
+
+    @property
+    def positives_inside(self) -> bool:
+        """True unless small boxes are widened or covered."""
+        return not (self.cover or self.small_targets)
+
+    @torch.no_grad()
+    def __call__(self, points: Points, truth: GroundTruth, pred: Predictions | None = None) -> Assignment:
+        """Assign points to boxes; see `Assigner`."""
+        pred = need(pred, "TAL")
+        if self.candidates == "inside":
+            wide = replace(truth, boxes=self._widened(points, truth))
+            found = [self._inside(points, truth, pred, some) for some in boxes_by_pairs(points, wide)]
+        else:
+            found = [self._all(points, truth, pred, some) for some in boxes_by_points(points, truth)]
+        if not found:
+            found = [self._inside(points, truth, pred, truth.image.new_zeros(0))]
+        slot, box, t, iou = (torch.cat(parts) for parts in zip(*found, strict=True))
+        best = one_box_a_point(slot, iou, box_areas(truth)[box], box)
+        slot, gt, t, iou = slot[best], box[best], t[best], iou[best]
+        scale = greatest_of_box(iou, gt, len(truth)) / (greatest_of_box(t, gt, len(truth)) + 1e-7)
+        score = weight = (t * scale[gt]).clamp(max=1)
+        if self.cover:
+            slot, gt, row = with_coverage(points, truth, slot, gt)
+            score = kept_or(score, row, pair_iou(points, truth, pred, slot, gt))
+            weight = kept_or(weight, row, 1.0)  # its only point, so it learns whatever the overlap is
+        return assignment(points, truth, slot, gt, score, weight)
+
+    def alignment(self, probability: Tensor, iou: Tensor) -> Tensor:
+        """t = p^alpha * IoU^beta."""
+        return probability.pow(self.alpha) * iou.pow(self.beta)
+
+    def _inside(self, points: Points, truth: GroundTruth, pred: Predictions, some: Int[Tensor, " g"]) -> _Candidates:
+        """Slots, boxes, t and IoU of the best points inside each box."""
+        pairs = pairs_inside(points, self._widened(points, truth)[some])
+        pairs = pairs.keep(pairs.ltrb.amin(dim=1) > INSIDE_BY)
+        box = some[pairs.box]
+        slot = truth.image[box] * len(points) + pairs.point
+        iou = pair_iou(points, truth, pred, slot, box)
+        t = self.alignment(pair_probability(truth, pred, slot, box), iou)
+        best = best_of_box(t, torch.bincount(pairs.box, minlength=len(some)), self.topk) & (t > 0)
+        return slot[best], box[best], t[best], iou[best]
+
+    def _all(self, points: Points, truth: GroundTruth, pred: Predictions, some: Int[Tensor, " g"]) -> _Candidates:
+        """The same of the best points of the whole pyramid, less those outside the box."""
+        P = len(points)
+        box = some.repeat_interleave(P)
+        slot = (truth.image[some, None] * P + torch.arange(P, device=some.device)).flatten()
+        iou = pair_iou(points, truth, pred, slot, box)
+        t = self.alignment(pair_probability(truth, pred, slot, box), iou)
+        best = best_of_box(t, torch.full_like(some, P), self.topk) & (t > 0)
+        slot, box, t, iou = slot[best], box[best], t[best], iou[best]
+        inside = ltrb_from_boxes(points.xy[slot % P], self._widened(points, truth)[box]).amin(1) > INSIDE_BY
+        return slot[inside], box[inside], t[inside], iou[inside]
+
+    def _widened(self, points: Points, truth: GroundTruth) -> Float[Tensor, "G 4"]:
+        """Boxes for the question of being inside."""
+        boxes = truth.boxes.float()
+        if not self.small_targets:
+            return boxes
+        first, second = points.strides[0], points.strides[min(1, len(points.strides) - 1)]
+        centre, side = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+        half = torch.where(side < first, float(second), side) / 2
+        widened = torch.cat([centre - half, centre + half], dim=1)
+        return torch.where((side < first).any(dim=1, keepdim=True), widened, boxes)
