@@ -22,9 +22,10 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from dsla.assign import Assigner, Assignment, Predictions
 from dsla.data import Batch
 from dsla.geometry import GroundTruth, Points
+from dsla.methods import with_assigner
 from dsla.models import Detector, HeadOutput
 from dsla.models.frozen_norm import unfold_frozen_norms
-from dsla.recipes import recipe, with_assigner
+from dsla.recipes import recipe
 
 LR = 1e-4  # of the recipe's warm-up: the networks are new and must stay finite, the rate costs nothing
 

@@ -5,14 +5,15 @@ import yaml
 
 from dsla.config import override, parse_assignments, parse_config, read_overrides
 from dsla.errors import ConfigError
-from dsla.recipes import assigner_names, recipe, recipe_names, with_assigner
+from dsla.methods import METHODS, assigner_names, with_assigner
+from dsla.recipes import recipe, recipe_names
 
 
 @pytest.mark.parametrize("name", recipe_names())
 @pytest.mark.parametrize("assigner", assigner_names())
 def test_yaml_round_trip(name, assigner):
     config = with_assigner(recipe(name), assigner)
-    assert config.assigner.name == assigner
+    assert config.assigner.name == METHODS[assigner].assigner.name
     assert parse_config(yaml.safe_load(config.to_yaml()), "yaml") == config
 
 

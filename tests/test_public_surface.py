@@ -9,8 +9,12 @@ import pytest
 import dsla
 
 NAMES = [
+    "ATSS",
     "DSLA",
+    "DW",
     "FCOS",
+    "POTO",
+    "TAL",
     "Assigner",
     "Assignment",
     "Config",
@@ -23,10 +27,13 @@ NAMES = [
     "Evaluation",
     "GroundTruth",
     "ModelError",
+    "OneToFew",
     "Points",
     "Predictions",
     "Predictor",
     "Run",
+    "SimOTA",
+    "SoftDynamic",
     "TrainingError",
     "__version__",
     "evaluate_detections",
@@ -34,6 +41,7 @@ NAMES = [
     "open_data",
     "recipe",
     "train",
+    "with_assigner",
 ]
 HEAVY = ("torch", "torchvision", "lightning", "timm", "numpy", "pydantic", "matplotlib", "PIL", "yaml")
 

@@ -13,7 +13,20 @@ from typing import TYPE_CHECKING, Any
 from dsla.version import __version__
 
 if TYPE_CHECKING:
-    from dsla.assign import DSLA, FCOS, Assigner, Assignment, Predictions
+    from dsla.assign import (
+        ATSS,
+        DSLA,
+        DW,
+        FCOS,
+        POTO,
+        TAL,
+        Assigner,
+        Assignment,
+        OneToFew,
+        Predictions,
+        SimOTA,
+        SoftDynamic,
+    )
     from dsla.config import Config
     from dsla.criterion import Criterion
     from dsla.data import open_data
@@ -23,39 +36,52 @@ if TYPE_CHECKING:
     from dsla.engine.train import Run, train
     from dsla.errors import ConfigError, DataError, DslaError, ModelError, TrainingError
     from dsla.geometry import GroundTruth, Points
+    from dsla.methods import with_assigner
     from dsla.models import Detector
     from dsla.recipes import recipe
 
 _HOMES = {
-    "DSLA": "dsla.assign",
-    "FCOS": "dsla.assign",
     "Assigner": "dsla.assign",
     "Assignment": "dsla.assign",
+    "ATSS": "dsla.assign",
     "Config": "dsla.config",
     "ConfigError": "dsla.errors",
     "Criterion": "dsla.criterion",
     "DataError": "dsla.errors",
     "Detections": "dsla.engine.detections",
     "Detector": "dsla.models",
+    "DSLA": "dsla.assign",
     "DslaError": "dsla.errors",
+    "DW": "dsla.assign",
+    "evaluate_detections": "dsla.engine.evaluate",
     "Evaluation": "dsla.engine.evaluate",
+    "FCOS": "dsla.assign",
     "GroundTruth": "dsla.geometry",
+    "load": "dsla.engine.predict",
     "ModelError": "dsla.errors",
+    "OneToFew": "dsla.assign",
+    "open_data": "dsla.data",
     "Points": "dsla.geometry",
+    "POTO": "dsla.assign",
     "Predictions": "dsla.assign",
     "Predictor": "dsla.engine.predict",
-    "Run": "dsla.engine.train",
-    "TrainingError": "dsla.errors",
-    "evaluate_detections": "dsla.engine.evaluate",
-    "load": "dsla.engine.predict",
-    "open_data": "dsla.data",
     "recipe": "dsla.recipes",
+    "Run": "dsla.engine.train",
+    "SimOTA": "dsla.assign",
+    "SoftDynamic": "dsla.assign",
+    "TAL": "dsla.assign",
     "train": "dsla.engine.train",
+    "TrainingError": "dsla.errors",
+    "with_assigner": "dsla.methods",
 }
 
 __all__ = [
+    "ATSS",
     "DSLA",
+    "DW",
     "FCOS",
+    "POTO",
+    "TAL",
     "Assigner",
     "Assignment",
     "Config",
@@ -68,10 +94,13 @@ __all__ = [
     "Evaluation",
     "GroundTruth",
     "ModelError",
+    "OneToFew",
     "Points",
     "Predictions",
     "Predictor",
     "Run",
+    "SimOTA",
+    "SoftDynamic",
     "TrainingError",
     "__version__",
     "evaluate_detections",
@@ -79,6 +108,7 @@ __all__ = [
     "open_data",
     "recipe",
     "train",
+    "with_assigner",
 ]
 
 

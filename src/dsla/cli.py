@@ -232,7 +232,8 @@ def _settings(
 ) -> "Config":
     """The settings of a run: recipe or resumed run, then file, then flags, then `--set`; the later one wins."""
     from dsla.config import override, parse_assignments, parse_config, read_overrides
-    from dsla.recipes import DEFAULT_RECIPE, with_assigner
+    from dsla.methods import with_assigner
+    from dsla.recipes import DEFAULT_RECIPE
     from dsla.recipes import recipe as named
 
     if resumed is not None:

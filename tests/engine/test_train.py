@@ -22,7 +22,8 @@ from dsla.data import open_data
 from dsla.engine.module import learning_rate_factor
 from dsla.engine.train import train
 from dsla.errors import ConfigError, TrainingError
-from dsla.recipes import recipe, with_assigner
+from dsla.methods import with_assigner
+from dsla.recipes import recipe
 
 WORDS = tiny_flags()[1::2]
 
