@@ -1,12 +1,15 @@
 """The criterion: terms, normalisers, empty batches, and the blame for a loss that is not finite."""
 
+import dataclasses
+
 import pytest
 import torch
 
-from dsla.assign import DSLA, FCOS
+from dsla.assign import DSLA, DW, FCOS, Assignment
+from dsla.assign.centerness import centerness
 from dsla.criterion import Criterion, NonFiniteLossError
-from dsla.geometry import GroundTruth, Points
-from dsla.losses import Focal, GIoULoss, QualityFocal
+from dsla.geometry import GroundTruth, Points, ltrb_from_boxes, ltrb_iou
+from dsla.losses import DualWeight, Focal, GIoULoss, QualityFocal
 from dsla.models import HeadOutput
 
 STRIDES = (8, 16, 32)
@@ -80,6 +83,76 @@ def test_quality_branch_learns_the_weight_at_positives_only():
         out.quality.detach()[losses.assignment.image, losses.assignment.point], losses.assignment.weight
     )
     torch.testing.assert_close(losses.terms["loss_quality"].detach(), expected)
+
+
+def test_quality_branch_may_learn_the_iou_instead():
+    out = output(quality=True)
+    losses = Criterion(FCOS(), Focal(), GIoULoss(), quality_target="iou")(out, BOXES)
+    a = losses.assignment
+    target = ltrb_from_boxes(out.points.xy[a.point], BOXES.boxes[a.gt])
+    reached = ltrb_iou(out.ltrb.detach()[a.image, a.point], target)
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(out.quality.detach()[a.image, a.point], reached)
+    torch.testing.assert_close(losses.terms["loss_quality"].detach(), expected)
+
+
+@pytest.mark.parametrize("weighting", ["assigner", "score", "one", "centerness"])
+def test_box_weights_are_a_choice_of_their_own(weighting):
+    out = output()
+    rule = DSLA(classes_per_point="all")
+    losses = Criterion(rule, QualityFocal(), GIoULoss(), box_weighting=weighting)(out, BOXES)
+    a = losses.assignment
+    target = ltrb_from_boxes(out.points.xy[a.point], BOXES.boxes[a.gt])
+    weight = {
+        "assigner": a.weight,
+        "score": a.score,
+        "one": torch.ones_like(a.weight),
+        "centerness": centerness(target),
+    }[weighting] * (a.weight > 0)  # rows of further classes have no box
+    each = GIoULoss()(out.ltrb[a.image, a.point], target)
+    torch.testing.assert_close(losses.terms["loss_box"], (each * weight).sum() / weight.sum().clamp(min=1))
+
+
+def test_the_weight_of_the_background_reaches_the_class_loss():
+    out = output()
+    losses = Criterion(DW(), DualWeight(), GIoULoss())(out, BOXES)
+    a = losses.assignment
+    assert a.negative is not None and (a.negative > 0).any()
+    without = dataclasses.replace(a, negative=torch.zeros_like(a.negative))
+    again = Criterion(Given(without), DualWeight(), GIoULoss())
+    p = out.logits.detach().sigmoid()[a.image, a.point, BOXES.labels[a.gt]]
+    more = (a.negative * p**2 * -torch.log1p(-p)).sum() / a.score.sum().clamp(min=1)
+    got = losses.terms["loss_class"] - again(out, BOXES).terms["loss_class"]
+    torch.testing.assert_close(got.detach(), more, rtol=1e-4, atol=1e-6)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Given:
+    """Says what it was given, whatever it is asked."""
+
+    assignment: Assignment
+    needs_predictions: bool = False
+    positives_inside: bool = True
+
+    def __call__(self, points, truth, pred=None):
+        return self.assignment
+
+
+def test_rules_are_told_how_far_the_training_is():
+    seen = []
+
+    @dataclasses.dataclass(frozen=True)
+    class Watching:
+        needs_predictions: bool = False
+        positives_inside: bool = True
+
+        def __call__(self, points, truth, pred=None):
+            seen.append(pred.progress)
+            return DSLA()(points, truth, pred)
+
+    criterion = Criterion(Watching(), QualityFocal(), GIoULoss())
+    criterion(output(), BOXES, 0.25)
+    criterion(output(), BOXES)
+    assert seen == [0.25, 1.0]
 
 
 def test_no_class_loss_inside_an_ignore_region():

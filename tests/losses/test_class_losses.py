@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from torchvision.ops import sigmoid_focal_loss
 
-from dsla.losses import AnyClassLoss, Focal, QualityFocal, Varifocal
+from dsla.losses import AnyClassLoss, DualWeight, Focal, MatchabilityAware, QualityFocal, Varifocal
 
 RULES = settings(deadline=None, max_examples=60, derandomize=True, database=None)
 LOSSES = [
@@ -19,6 +19,9 @@ LOSSES = [
     QualityFocal(beta=1.0),
     QualityFocal(beta=0.5),
     Varifocal(),
+    MatchabilityAware(),
+    MatchabilityAware(alpha=0.75, gamma=2.0, target_power=1.0),
+    DualWeight(),
     Focal(),
     Focal(alpha=0.5, gamma=1.5),
 ]
@@ -33,6 +36,11 @@ def dense(loss, logits, target):
         return bce * (target - p).abs() ** loss.beta
     if isinstance(loss, Varifocal):
         return bce * torch.where(target > 0, target, loss.alpha * p**loss.gamma)
+    if isinstance(loss, MatchabilityAware):
+        soft = F.binary_cross_entropy_with_logits(logits, target**loss.target_power, reduction="none")
+        return torch.where(target > 0, soft, loss.alpha * p**loss.gamma * bce)
+    if isinstance(loss, DualWeight):
+        return torch.where(target > 0, -target * F.logsigmoid(logits), loss.alpha * p**loss.gamma * bce)
     hard = (target > 0).to(logits.dtype)
     return sigmoid_focal_loss(logits, hard, alpha=loss.alpha, gamma=loss.gamma)
 
@@ -172,3 +180,25 @@ def test_configuration_round_trips_and_refuses_the_unknown(loss):
 def test_parameters_out_of_range(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("loss", [DualWeight(alpha=0.5), QualityFocal(), Focal()], ids=repr)
+def test_a_share_of_the_background_stays_at_a_target(loss):
+    """`negative` adds so much of what the same logit would cost as a negative; 0 adds nothing."""
+    logits, row, label, target, _ = problem(12, 4, 0.4, 5)
+    target = target.clamp(min=0.1)
+    nobody = torch.zeros(0, dtype=torch.int64)
+    background = torch.stack(
+        [loss(logits[r : r + 1, c : c + 1], nobody, nobody, torch.zeros(0)) for r, c in zip(row, label, strict=True)]
+    )
+    share = torch.linspace(0, 1, len(row))
+    expected = loss(logits, row, label, target).index_add(0, row, share * background[:, 0])
+    got = loss(logits.requires_grad_(), row, label, target, None, share)
+    torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
+    (slope,) = torch.autograd.grad(got.sum(), logits)
+    step = 1e-3
+    with torch.no_grad():
+        moved = (
+            loss(logits + step, row, label, target, None, share) - loss(logits - step, row, label, target, None, share)
+        ) / (2 * step)
+    torch.testing.assert_close(slope.sum(1), moved, rtol=2e-2, atol=2e-3)

@@ -11,7 +11,7 @@ from torchvision.models.detection._utils import BoxLinearCoder
 from torchvision.ops import nms
 
 from dsla.errors import ConfigError
-from dsla.geometry.points import Points
+from dsla.geometry import Points, boxes_from_ltrb
 from dsla.models import Decoding, HeadOutput, detect
 
 SIZES, STRIDES = ((8, 10), (4, 5), (2, 3)), (8, 16, 32)
@@ -124,6 +124,24 @@ def test_equal_scores_keep_the_order_of_points_and_classes() -> None:
     expected = [(x, y, c) for x, y in output.points.xy.tolist() for c in range(3)][:100]
     centres = (got.boxes[:, :2] + got.boxes[:, 2:]) / 2
     assert [(x, y, c) for (x, y), c in zip(centres.tolist(), got.labels.tolist(), strict=True)] == expected
+
+
+def test_without_suppression_every_candidate_stays() -> None:
+    output = make_output()
+    every = Decoding(nms_iou=None, max_detections=10_000, score_threshold=0.3)
+    for image, got in enumerate(detect(output, PICTURES, every)):
+        point, label = torch.nonzero(output.logits[image].sigmoid() > 0.3, as_tuple=True)
+        boxes = boxes_from_ltrb(output.points.xy[point], output.ltrb[image, point])
+        height, width = PICTURES[image].tolist()
+        real = ((boxes[:, :2] < torch.tensor([width, height])) & (boxes[:, 2:] > 0)).all(dim=1)
+        assert (
+            len(got.scores)
+            == int(real.sum())
+            > len(detect(output, PICTURES, Decoding(score_threshold=0.3))[image].scores)
+        )
+        assert (got.scores.diff() <= 0).all()
+    few = detect(output, PICTURES, Decoding(nms_iou=None, max_detections=3))[0]
+    assert len(few.scores) == 3
 
 
 def test_a_picture_is_decoded_alike_alone_and_in_a_batch() -> None:

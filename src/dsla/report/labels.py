@@ -23,9 +23,9 @@ from dsla.engine.draw import class_color
 from dsla.geometry import GroundTruth, Points
 from dsla.report.style import figure
 
-_NIGHT, _PALE, _DIM = "#10141C", "#F2F4F8", "#9AA6B5"
+NIGHT, PALE, DIM = "#10141C", "#F2F4F8", "#9AA6B5"
 # From cold to hot with steadily rising lightness, so that it reads in grey and to colour-blind eyes too.
-_HEAT = LinearSegmentedColormap.from_list("heat", ["#3B2A8C", "#8A2FA5", "#D8456F", "#F98E3C", "#FDF0A6"])
+HEAT = LinearSegmentedColormap.from_list("heat", ["#3B2A8C", "#8A2FA5", "#D8456F", "#F98E3C", "#FDF0A6"])
 _DRAWN = 800  # pixels of a panel's longer side, at least, before it is scaled to the figure: for round corners
 
 
@@ -60,7 +60,7 @@ def draw_labels(
     rows = -(-panels_needed // columns)
     ratio = image.shape[1] / image.shape[2]
     with figure(3.6 * columns, (3.6 * ratio + 0.36) * rows + 0.9) as fig:
-        fig.set_facecolor(_NIGHT)
+        fig.set_facecolor(NIGHT)
         fig.set_layout_engine("constrained", w_pad=0.09, h_pad=0.09, wspace=0, hspace=0)
         panels = fig.subplots(rows, columns, squeeze=False).flatten()
         for panel in panels:
@@ -73,13 +73,13 @@ def draw_labels(
                 strong = g in owners
                 _outline(panel, box, "white", 1.4 if strong else 0.6, 0.95 if strong else 0.28)
             _heading(panel, _level_title(points, level, ranges), _count(int((owner_level == level).sum())))
-        heat = ScalarMappable(Normalize(0, 1), _HEAT)
+        heat = ScalarMappable(Normalize(0, 1), HEAT)
         bar = fig.colorbar(heat, ax=list(panels), location="bottom", shrink=0.3, aspect=45, pad=0.02)
-        bar.set_label("label", color=_DIM)
-        bar.ax.tick_params(colors=_DIM)
+        bar.set_label("label", color=DIM)
+        bar.ax.tick_params(colors=DIM)
         bar.outline.set_visible(False)
         if title:
-            fig.suptitle(title, x=0.012, ha="left", color=_PALE, fontsize=15, fontweight="bold")
+            fig.suptitle(title, x=0.012, ha="left", color=PALE, fontsize=15, fontweight="bold")
     return fig
 
 
@@ -160,7 +160,7 @@ def _cells(
     away_y, away_x = np.abs(y - row - 0.5)[:, None], np.abs(x - column - 0.5)[None, :]
     beyond = np.hypot((away_y - reach + corner).clip(0), (away_x - reach + corner).clip(0)) - corner
     cover = (0.5 - beyond * (stride * zoom / 1.5)).clip(0, 1)
-    rgba = _HEAT(value, bytes=True)
+    rgba = HEAT(value, bytes=True)
     rgba[..., 3] = 255 * np.where(value > 0, (0.45 + 0.5 * value) * cover, 0)
     return rgba
 
@@ -180,8 +180,8 @@ def _level_title(points: Points, level: int, ranges: Sequence[tuple[float, float
 
 
 def _heading(panel: Axes, left: str, right: str) -> None:
-    panel.set_title(left, color=_PALE, fontsize=10.5, loc="left", pad=5)
-    panel.set_title(right, color=_DIM, fontsize=9, loc="right", pad=5, fontweight="normal")
+    panel.set_title(left, color=PALE, fontsize=10.5, loc="left", pad=5)
+    panel.set_title(right, color=DIM, fontsize=9, loc="right", pad=5, fontweight="normal")
 
 
 def _outline(panel: Axes, box: Sequence[float], color: object, width: float, alpha: float) -> None:
