@@ -30,6 +30,7 @@ class DataSettings(Settings):
     shorter: int | None = Field(default=None, ge=32, description="shortest side, where it binds before the longest")
     batch: int = Field(default=8, ge=1, description="pictures a step, over all processes")
     workers: int = Field(default=2, ge=0, description="processes that load pictures; 0 loads in the main one")
+    single_class: bool = Field(default=False, description="all classes as one, named object")
     augment: Augment = Field(default_factory=Augment)
 
 

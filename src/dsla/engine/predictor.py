@@ -14,6 +14,7 @@ from dsla.data.dataset import DetectionData
 from dsla.data.image import Picture, decode_image
 from dsla.data.resize import Resize
 from dsla.data.sample import DIVISOR, Batch, Sample
+from dsla.data.single_class import as_single_class
 from dsla.engine.detections import Detections, class_indices
 from dsla.engine.device import pick_device
 from dsla.engine.evaluate import Evaluation, evaluate
@@ -132,8 +133,12 @@ class Predictor:
     ) -> tuple[Evaluation, list[dict[str, Any]]]:
         """COCO's figures on a data set, and the detections as COCO-result entries.
 
+        A model that was trained with `data.single_class` is measured so too.
+
         Raises `DataError` where the data's classes are not the model's, in the same order.
         """
+        if self.config.data.single_class:
+            data = as_single_class(data)
         if data.class_names != self.class_names:
             raise DataError(_other_classes(data.class_names, self.class_names, self.file.path))
         return evaluate(

@@ -28,6 +28,7 @@ from rich.console import Console
 
 from dsla.config import Config
 from dsla.data import DataSplits, DetectionData, Resize, train_loader, val_loader
+from dsla.data.single_class import splits_as_single_class
 from dsla.engine.averaging import AveragedWeights
 from dsla.engine.best import KeepBest
 from dsla.engine.checkpoints import LastPoint, SafeCheckpoints
@@ -87,6 +88,8 @@ def train(
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)  # it announces every device that is not here
     _check_folder(out, resume)
+    if config.data.single_class:
+        splits = splits_as_single_class(splits)
     if splits.val is not None and splits.val.class_names != splits.train.class_names:
         raise DataError(
             f"{splits.path}: training and validation pictures have different classes: "

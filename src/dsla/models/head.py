@@ -97,12 +97,14 @@ class Head(nn.Module):
         self.box_tower = _tower(width, convs, groups)
         self.classes = nn.Conv2d(width, num_classes, 3, padding=1)
         self.boxes = nn.Conv2d(width, 4, 3, padding=1)
-        self.quality = nn.Conv2d(width, 1, 3, padding=1) if quality_branch else None
         self.scales = nn.Parameter(torch.ones(len(self.strides)))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, std=0.01)
-                _fill_bias(module, 0.0)
+                _begin(module)
+        # Made last: it draws from the same stream, and all else must begin alike with it and without.
+        self.quality = nn.Conv2d(width, 1, 3, padding=1) if quality_branch else None
+        if self.quality is not None:
+            _begin(self.quality)
         _fill_bias(self.classes, -math.log((1 - prior) / prior))
         _fill_bias(self.boxes, initial_bias(box, initial_side))
 
@@ -166,6 +168,11 @@ def _tower(width: int, convs: int, groups: int) -> nn.Sequential:
 def _rows(x: Float[Tensor, "B K h w"]) -> Float[Tensor, "B hw K"]:
     """Put the points of a level in rows, row-major."""
     return x.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def _begin(conv: nn.Conv2d) -> None:
+    nn.init.normal_(conv.weight, std=0.01)
+    _fill_bias(conv, 0.0)
 
 
 def _fill_bias(conv: nn.Conv2d, value: float) -> None:

@@ -1,0 +1,59 @@
+"""All classes as one: for questions of where things are, not what they are, and for pictures with too many classes."""
+
+import dataclasses
+from typing import Any
+
+import torch
+
+from dsla.data.dataset import DataSplits, DetectionData, Record
+from dsla.data.sample import Sample
+
+NAME = "object"
+
+
+class SingleClass:
+    """A data set whose boxes all have one class, named object; pictures, boxes and ignore regions stay.
+
+    Args:
+        data: any data set.
+    """
+
+    class_names: tuple[str, ...] = (NAME,)
+
+    def __init__(self, data: DetectionData) -> None:
+        self.data = data
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was altered on reading, and that the classes are one."""
+        return *self.data.notes, f"all {len(self.data.class_names)} classes are taken as one, named {NAME}"
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def sample(self, index: int) -> Sample:
+        """Decode a picture."""
+        sample = self.data.sample(index)
+        return dataclasses.replace(sample, labels=torch.zeros_like(sample.labels))
+
+    def record(self, index: int) -> Record:
+        """The same without decoding."""
+        record = self.data.record(index)
+        return dataclasses.replace(record, labels=torch.zeros_like(record.labels))
+
+    def to_coco(self) -> dict[str, Any]:
+        """The ground truth with one category; whatever else the source says stays."""
+        truth = self.data.to_coco()
+        annotations = [annotation | {"category_id": 1} for annotation in truth["annotations"]]
+        return truth | {"annotations": annotations, "categories": [{"id": 1, "name": NAME}]}
+
+
+def as_single_class(data: DetectionData) -> DetectionData:
+    """The data set with one class; one that is so already comes back as it is."""
+    return data if isinstance(data, SingleClass) else SingleClass(data)
+
+
+def splits_as_single_class(splits: DataSplits) -> DataSplits:
+    """Both splits with one class."""
+    val = None if splits.val is None else as_single_class(splits.val)
+    return dataclasses.replace(splits, train=as_single_class(splits.train), val=val)
