@@ -130,7 +130,7 @@ def test_without_suppression_every_candidate_stays() -> None:
     output = make_output()
     every = Decoding(nms_iou=None, max_detections=10_000, score_threshold=0.3)
     for image, got in enumerate(detect(output, PICTURES, every)):
-        point, label = torch.nonzero(output.logits[image].sigmoid() > 0.3, as_tuple=True)
+        point, _ = torch.nonzero(output.logits[image].sigmoid() > 0.3, as_tuple=True)
         boxes = boxes_from_ltrb(output.points.xy[point], output.ltrb[image, point])
         height, width = PICTURES[image].tolist()
         real = ((boxes[:, :2] < torch.tensor([width, height])) & (boxes[:, 2:] > 0)).all(dim=1)

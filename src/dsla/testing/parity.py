@@ -7,7 +7,8 @@ runs on the same inputs in official mode, through the same assigner, criterion a
 prints a row a file with the greatest absolute differences.
 
 Exit status 0: everything agrees. 1: a label differs, a score differs by more than 1e-5, or anything else by
-more than 1e-4 of the greatest magnitude in the file's own array (gradients: of the level). 2: a file cannot be read, or asks for what this package does not have.
+more than 1e-4 of the greatest magnitude in the file's own array (gradients: of the level). 2: a file cannot be
+read, or asks for what this package does not have.
 """
 
 import math
