@@ -1,0 +1,35 @@
+"""The settings of a run from recipe, file and flags."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dsla.config import Config
+
+
+def resolve(
+    resumed: Path | None,
+    recipe: str | None,
+    assigner: str | None,
+    file: Path | None,
+    flags: Mapping[str, Mapping[str, Any]],
+    assignments: Sequence[str],
+) -> "Config":
+    """The settings of a run: recipe or resumed run, then file, then flags, then `--set`; the later one wins."""
+    from dsla.config import override, parse_assignments, parse_config, read_overrides
+    from dsla.methods import with_assigner
+    from dsla.recipes import DEFAULT_RECIPE
+    from dsla.recipes import recipe as named
+
+    if resumed is not None:
+        settings = parse_config(read_overrides(resumed / "config.yaml"), str(resumed / "config.yaml"))
+    else:
+        settings = named(recipe or DEFAULT_RECIPE)
+    if file is not None:
+        settings = override(settings, read_overrides(file), str(file))
+    if assigner is not None:
+        settings = with_assigner(settings, assigner)
+    given = {part: {k: v for k, v in values.items() if v is not None} for part, values in flags.items()}
+    settings = override(settings, given, "command line")
+    return override(settings, parse_assignments(assignments), "--set")

@@ -1,0 +1,103 @@
+"""`dsla train`."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from dsla.cli.options import DATA_HELP, Assigner, ConfigFile, Sets
+from dsla.cli.settings import resolve
+from dsla.errors import ConfigError
+from dsla.terminal import console, say, tell_evaluation, tell_interrupted, tell_start
+
+if TYPE_CHECKING:
+    from dsla.config import Config
+
+RUN_FOLDER = "DSLA_RUN_FOLDER"  # tells the other processes of a distributed run which folder the first one chose
+
+
+def train(
+    data: Annotated[str | None, typer.Argument(metavar="DATA", help=DATA_HELP)] = None,
+    recipe: Annotated[str | None, typer.Option(help="Named settings to start from.")] = None,
+    assigner: Assigner = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training pictures.")] = None,
+    imgsz: Annotated[int | None, typer.Option(help="Longest side of a picture, in pixels.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Pictures a step.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides weights, order and augmentation.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME by default.")] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that load pictures; 0 for none.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    weights: Annotated[str | None, typer.Option(help="bundled, timm, none, or a file for the backbone.")] = None,
+    config: ConfigFile = None,
+    set_: Sets = None,
+) -> None:
+    """Train a detector on your own pictures."""
+    from dsla.data import open_data
+    from dsla.data.single_class import splits_as_single_class
+    from dsla.engine.train import train as run_training
+    from dsla.report import write_run_plots
+
+    if resume is not None and (recipe or out):
+        raise ConfigError(f"--resume {resume}: the run has its recipe and folder; leave --recipe and --out away")
+    flags = {
+        "data": {"path": data, "imgsz": imgsz, "batch": batch, "workers": workers},
+        "model": {"weights": weights},
+        "optim": {"lr": lr},
+        "train": {"epochs": epochs, "seed": seed, "device": device},
+    }
+    settings = resolve(_run_folder(resume) if resume else None, recipe, assigner, config, flags, set_ or [])
+    if settings.data.path is None:
+        raise ConfigError("train: which pictures? Give a folder, as in `dsla train pictures/`, or `scenes`")
+    splits = open_data(settings.data.path)
+    if settings.data.single_class:
+        splits = splits_as_single_class(splits)
+    folder = _run_folder(resume) if resume else out or _new_folder(settings, splits.path)
+    first = _rank() == 0
+    if first:
+        tell_start(settings, splits, folder)
+    try:
+        shown = console if first else Console(quiet=True)
+        run = run_training(settings, splits, folder, resume=resume is not None, console=shown)
+        write_run_plots(run.folder, splits.val)
+    except KeyboardInterrupt:
+        if first:
+            tell_interrupted(folder)
+        raise typer.Exit(130) from None
+    if run.evaluation is not None:
+        tell_evaluation(run.evaluation)
+    say(f"\nmodel     {run.model}\nresults   {run.folder / 'results.json'}\npictures  {run.folder / 'plots'}")
+    say(f"next      dsla predict {run.model} PICTURE...")
+
+
+def _run_folder(named: Path) -> Path:
+    """The folder of the run to resume; its last.ckpt or its config.yaml may have been named instead."""
+    folder = named.parent if named.is_file() else named
+    if not (folder / "config.yaml").is_file():
+        fault = "it is no folder of a run" if folder.is_dir() else "there is no such folder"
+        raise ConfigError(f"--resume {named}: nothing to resume, {fault}; name one that `dsla train` made")
+    return folder
+
+
+def _new_folder(settings: "Config", path: Path | None) -> Path:
+    """runs/DATA-RECIPE-ASSIGNER, with the first free number behind; the same in all processes of a run."""
+    if _rank() > 0:
+        if RUN_FOLDER not in os.environ:
+            raise ConfigError("--out: needed where the processes of a run are not started by `dsla train` itself")
+        return Path(os.environ[RUN_FOLDER])
+    data = path.resolve().stem if path is not None else "scenes"
+    name = f"{data}-{settings.recipe}-{settings.assigner.name}"
+    number, folder = 1, Path("runs") / name
+    while folder.exists():
+        number += 1
+        folder = Path("runs") / f"{name}-{number}"
+    os.environ[RUN_FOLDER] = str(folder)
+    return folder
+
+
+def _rank() -> int:
+    """Number of this process on its machine; only the first one talks."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
