@@ -1,0 +1,10 @@
+"""The laboratory: assigners compared in one detector, with the same weights, pictures and order for each seed.
+
+plan.py      what is compared: settings, seeds, data; kept in the folder of the comparison
+runner.py    works the plan off, here or on several machines
+claims.py    who is at work on which run
+training.py  one run: train, or go on with it, and measure
+measure.py   what is measured of a trained network
+cost.py      time and memory of the assigners themselves
+tune.py      the balance of class and box loss, for each assigner with the same budget
+"""
