@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from dsla.cli.compare import compare
 from dsla.cli.config import config
 from dsla.cli.demo import demo
 from dsla.cli.evaluate import evaluate
@@ -15,13 +16,13 @@ from dsla.errors import DslaError
 from dsla.terminal import complain
 
 app = typer.Typer(
-    help="Detect objects in pictures: train, evaluate and use DSLA detectors.",
+    help="Detect objects in pictures: train, evaluate, use and compare DSLA detectors.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, demo, config):
+for command in (train, evaluate, predict, compare, demo, config):
     app.command()(command)
 
 

@@ -14,4 +14,4 @@ def config(
     set_: Sets = None,
 ) -> None:
     """Print every setting of a recipe as YAML."""
-    typer.echo(resolve(None, recipe, assigner, None, {}, set_ or []).to_yaml(), nl=False)
+    typer.echo(resolve(None, recipe, assigner, [], {}, set_ or []).to_yaml(), nl=False)

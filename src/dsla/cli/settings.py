@@ -12,11 +12,11 @@ def resolve(
     resumed: Path | None,
     recipe: str | None,
     assigner: str | None,
-    file: Path | None,
+    files: Sequence[Path],
     flags: Mapping[str, Mapping[str, Any]],
     assignments: Sequence[str],
 ) -> "Config":
-    """The settings of a run: recipe or resumed run, then file, then flags, then `--set`; the later one wins."""
+    """The settings of a run: recipe or resumed run, then files, then flags, then `--set`; the later one wins."""
     from dsla.config import override, parse_assignments, parse_config, read_overrides
     from dsla.methods import with_assigner
     from dsla.recipes import DEFAULT_RECIPE
@@ -26,7 +26,7 @@ def resolve(
         settings = parse_config(read_overrides(resumed / "config.yaml"), str(resumed / "config.yaml"))
     else:
         settings = named(recipe or DEFAULT_RECIPE)
-    if file is not None:
+    for file in files:
         settings = override(settings, read_overrides(file), str(file))
     if assigner is not None:
         settings = with_assigner(settings, assigner)

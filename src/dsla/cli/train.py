@@ -49,7 +49,9 @@ def train(
         "optim": {"lr": lr},
         "train": {"epochs": epochs, "seed": seed, "device": device},
     }
-    settings = resolve(_run_folder(resume) if resume else None, recipe, assigner, config, flags, set_ or [])
+    settings = resolve(
+        _run_folder(resume) if resume else None, recipe, assigner, [config] if config else [], flags, set_ or []
+    )
     if settings.data.path is None:
         raise ConfigError("train: which pictures? Give a folder, as in `dsla train pictures/`, or `scenes`")
     splits = open_data(settings.data.path)
