@@ -66,7 +66,8 @@ def compare(
     pictures = f"{len(splits.train)} pictures to train, {len(splits.val or ())} to compare on"
     say(f"{splits.path or 'built-in scenes'}: {pictures}")
     tell_notes(splits, splits.train, splits.val)
-    say(f"{', '.join(plan.configs)}; seeds {', '.join(map(str, plan.seeds))}; {some.train.epochs} epochs; in {folder}")
+    say(f"{', '.join(plan.configs)}; seeds {', '.join(map(str, plan.seeds))}; {some.train.epochs} epochs")
+    say(f"in {folder}, logs in {plan.out / 'runs' / '*' / 'log.txt'}")
     with _interruptible():
         failed = run_plan(plan, splits, jobs=jobs, tell=say)
         _conclude(plan, splits)
@@ -137,5 +138,12 @@ def _seeds(text: str) -> list[int]:
 def _conclude(plan: "Plan", splits: "DataSplits") -> None:
     """Assignment cost, tuning, tables and figure of what is done."""
     from dsla.lab.cost import write_costs
+    from dsla.lab.measure import write_json
+    from dsla.lab.tune import tuning_table
 
+    for label, tuned in (table := tuning_table(plan)).items():
+        weights = ", ".join(f"loss.{name} {value:g}" for name, value in tuned["weights"].items())
+        say(f"{label}: {weights} (trial {tuned['best']} of {len(tuned['trials'])})")
+    if table:
+        write_json(plan.out / "tuning.json", table)
     write_costs(plan, splits)

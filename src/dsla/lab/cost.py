@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from dsla.assign import Predictions
 from dsla.config import Config
-from dsla.data import DataSplits
-from dsla.lab.measure import last_weights, predictions, write_json
+from dsla.data import Batch, DataSplits, DetectionData, Resize
+from dsla.data.loader import PlainView
+from dsla.lab.measure import assignment_of, last_weights, write_json
 from dsla.lab.plan import Plan, PlannedRun
 from dsla.lab.subset import spread
 from dsla.lab.tune import runs_now
@@ -55,9 +55,9 @@ def measure_costs(runs: dict[str, PlannedRun], splits: DataSplits) -> dict[str, 
     classes = len(splits.train.class_names)
     taken: dict[str, list[float]] = {label: [] for label in runs}
     memory = dict.fromkeys(runs, 0.0)
-    streams = {label: _calls(run.config, classes, run, splits) for label, run in runs.items()}
-    for _ in range(BATCHES):
-        calls = {label: call for label, stream in streams.items() if (call := next(stream, None)) is not None}
+    networks = {label: last_weights(run.config, classes, run.folder) for label, run in runs.items()}
+    for batch in _batches(next(iter(runs.values())).config, splits.train):
+        calls = {label: assignment_of(run.config, networks[label], batch) for label, run in runs.items()}
         for label, call in calls.items():
             call()  # to warm up: lattice, allocator, caches
             memory[label] = max(memory[label], extra_memory(call) / 1e6)
@@ -90,13 +90,12 @@ def extra_memory(call: Callable[[], object]) -> int:
     return peak
 
 
-def _calls(config: Config, classes: int, run: PlannedRun, splits: DataSplits) -> Iterator[Callable[[], object]]:
-    """The assignment of one batch after the other, ready to be called."""
-    detector = last_weights(config, classes, run.folder)
-    some = spread(splits.train, BATCHES * config.data.batch)
-    for batch, output in predictions(config, detector, some):
-        said = Predictions(output.logits, output.ltrb)
-        yield lambda batch=batch, output=output, said=said: config.assigner(output.points, batch.truth, said)
+def _batches(config: Config, data: DetectionData) -> Iterator[Batch]:
+    """Batches of the recipe's size, which is the same for all that is compared; loaded here, with no process beside."""
+    size = config.data.batch
+    view = PlainView(spread(data, BATCHES * size), Resize(config.data.imgsz, config.data.shorter))
+    for start in range(0, max(len(view) - size, 0) + 1, size):
+        yield Batch.collate([view[index] for index in range(start, min(start + size, len(view)))])
 
 
 def _milliseconds(call: Callable[[], object]) -> float:

@@ -5,20 +5,20 @@ would be chosen by the very pictures that they are compared on.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from dsla.assign import Predictions
+from dsla.assign import Assignment, Predictions
 from dsla.config import Config
 from dsla.data import Batch, DataSplits, DetectionData, Resize, val_loader
 from dsla.engine.device import pick_device
 from dsla.engine.evaluate import evaluate
 from dsla.engine.files import write_atomically
 from dsla.lab.subset import spread
-from dsla.models import Detector, HeadOutput
+from dsla.models import Detector
 
 FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 PICTURES = 200
@@ -72,10 +72,11 @@ def last_weights(config: Config, classes: int, folder: Path) -> Detector:
 def count_positives(config: Config, detector: Detector, data: DetectionData) -> dict[str, float | None]:
     """Positives a box, and the share of boxes without any, over training pictures that are not augmented."""
     positives = boxes = without = 0
-    for batch, output in predictions(config, detector, spread(data, PICTURES)):
-        said = Predictions(output.logits, output.ltrb)
-        assigned = config.assigner(output.points, batch.truth, said).gt
-        counts = torch.bincount(assigned, minlength=len(batch.truth))[~batch.truth.ignore]
+    resize = Resize(config.data.imgsz, config.data.shorter)
+    some = spread(data, PICTURES)
+    for batch in val_loader(some, batch=config.data.batch, workers=config.data.workers, resize=resize):
+        counts = torch.bincount(assignment_of(config, detector, batch)().gt.cpu(), minlength=len(batch.truth))
+        counts = counts[~batch.truth.ignore]
         positives += int(counts.sum())
         without += int((counts == 0).sum())
         boxes += len(counts)
@@ -86,13 +87,12 @@ def count_positives(config: Config, detector: Detector, data: DetectionData) -> 
 
 
 @torch.no_grad()
-def predictions(config: Config, detector: Detector, data: DetectionData) -> Iterator[tuple[Batch, HeadOutput]]:
-    """What a detector says of pictures, batch by batch."""
-    place = next(detector.parameters()).device
-    resize = Resize(config.data.imgsz, config.data.shorter)
-    for pictures in val_loader(data, batch=config.data.batch, workers=config.data.workers, resize=resize):
-        batch = pictures.to(place)
-        yield batch, detector(detector.preprocess(batch.images, batch.sizes))
+def assignment_of(config: Config, detector: Detector, batch: Batch) -> Callable[[], Assignment]:
+    """The assignment of a batch with what the detector says of it, ready to be called."""
+    there = batch.to(next(detector.parameters()).device)
+    output = detector(detector.preprocess(there.images, there.sizes))
+    said = Predictions(output.logits, output.ltrb)
+    return lambda: config.assigner(output.points, there.truth, said)
 
 
 def write_json(path: Path, tree: Any) -> None:

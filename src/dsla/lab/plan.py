@@ -230,8 +230,10 @@ def _check_same(before: Plan, now: Plan) -> None:
 
 
 def _check_fair(configs: Mapping[str, Config]) -> None:
-    """Raise where two labels would not see the same pictures in the same order for the same time."""
+    """Raise where two labels would not see the same pictures in the same order for as long."""
     (first, config), *others = configs.items()
+    if config.train.devices * config.train.nodes > 1:
+        raise ConfigError("compare: each run is one process; set train.devices and train.nodes to 1 and use --jobs")
     for label, other in others:
         parts = ({part: _dump(each)[part] for part in ("data", "train")} for each in (config, other))
         path, one, two = _first_difference(*parts)

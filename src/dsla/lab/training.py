@@ -1,6 +1,7 @@
 """One run of a comparison: train, or go on where it was broken off, and measure what has come of it."""
 
 import contextlib
+import os
 import shutil
 import traceback
 from collections.abc import Generator
@@ -51,6 +52,9 @@ def work_on(run: PlannedRun, splits: DataSplits) -> bool:
 
 def carry_out(run: PlannedRun, splits: DataSplits) -> None:
     """Train and measure; whatever goes wrong is written to `failed.txt`, with the trace in the log."""
+    if "SLURM_JOB_NAME" in os.environ:
+        # So that Lightning does not take the tasks of a job for processes of one training.
+        os.environ["SLURM_JOB_NAME"] = "interactive"
     if not (run.folder / "last.ckpt").is_file():
         _clean(run.folder)
     with (run.folder / LOG).open("a", encoding="utf-8") as log, _into(log):
