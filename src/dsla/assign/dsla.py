@@ -24,6 +24,7 @@ from dsla.assign.centerness import centerness
 from dsla.assign.contract import Assignment, Predictions
 from dsla.assign.coverage import kept_or, with_coverage
 from dsla.assign.levels import level_ranges
+from dsla.assign.predicted import greatest_of_box
 from dsla.assign.selection import (
     assignment,
     box_areas,
@@ -63,6 +64,9 @@ class DSLA:
         core_zone: label 1 within half a stride of the centre.
         coupling: y = S * IoU; without it y = S.
         iou_only: y = IoU on the same points.
+        mix: y = S^(1-k) * IoU^k in place of S * IoU, k going from the first to the second number over the training.
+        warmup: share of the training over which the power of the IoU rises from 0 to 1.
+        normalise: scale y for each box so that its best point has the box's best IoU.
         center_radius: with a number, only points within so many strides of the centre (centre sampling).
         reach: upper end of a level's range in strides; 8 is (0, 64), (64, 128), ... for strides 8, 16, ...
         ranges: (low, high) in pixels, one a level, in place of `reach`.
@@ -77,6 +81,9 @@ class DSLA:
     core_zone: bool = True
     coupling: bool = True
     iou_only: bool = False
+    mix: tuple[float, float] | None = None
+    warmup: float = 0.0
+    normalise: bool = False
     center_radius: float | None = None
     reach: float = 8.0
     ranges: tuple[tuple[float, float], ...] | None = None
@@ -165,4 +172,17 @@ class DSLA:
             raise ValueError("DSLA with IoU coupling needs predictions; for static labels set coupling=False")
         target = ltrb_from_boxes(points.xy[slot % len(points)], truth.boxes[gt].float())
         iou = ltrb_iou(pred.ltrb.reshape(-1, 4)[slot].float(), target)
-        return iou if self.iou_only else static * iou
+        if self.warmup > pred.progress:
+            iou = iou.pow(pred.progress / self.warmup)
+        y = iou if self.iou_only else self._mixed(static, iou, pred.progress)
+        if self.normalise:
+            scale = greatest_of_box(iou, gt, len(truth)) / greatest_of_box(y, gt, len(truth)).clamp(min=1e-7)
+            y = (y * scale[gt]).clamp(max=1)
+        return y
+
+    def _mixed(self, static: Float[Tensor, " N"], iou: Float[Tensor, " N"], progress: float) -> Float[Tensor, " N"]:
+        """S * IoU, or the mix S^(1-k) * IoU^k with k moving over the training."""
+        if self.mix is None:
+            return static * iou
+        k = self.mix[0] + (self.mix[1] - self.mix[0]) * progress
+        return static.pow(1 - k) * iou.pow(k)
