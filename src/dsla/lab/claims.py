@@ -9,6 +9,7 @@ that find the same claim void, only one can make its successor.
 import json
 import os
 import re
+import signal
 import socket
 import tempfile
 import threading
@@ -44,6 +45,9 @@ class Claim:
 
         A body whose claim was taken over is interrupted, as by Ctrl-C. A process whose parent died ends at once.
         """
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+            # As in what a shell starts in the background: `interrupt_main` would do nothing.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         over = threading.Event()
         beating = threading.Thread(target=self._beat, args=(over,), daemon=True)
         beating.start()
@@ -133,8 +137,12 @@ def _read(path: Path) -> dict[str, object]:
 
 def _now(folder: Path) -> float:
     """The time as the folder's file system has it, whose clock may differ from this machine's."""
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".now-") as file:
-        return os.fstat(file.fileno()).st_mtime
+    handle, name = tempfile.mkstemp(dir=folder, prefix=".now-")
+    try:
+        return os.fstat(handle).st_mtime
+    finally:
+        os.close(handle)
+        Path(name).unlink(missing_ok=True)  # whoever has just claimed the run may be cleaning its folder
 
 
 def _host() -> str:
