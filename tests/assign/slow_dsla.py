@@ -193,19 +193,31 @@ def assign_fcos(sizes, strides, offset, boxes, images, radius, covering):
 
 
 def cover(sizes, strides, offset, boxes, winner):
-    """Give each box without a point the nearest it can get, one at a time; small ones displace large ones."""
+    """Give each box without a point the nearest it can get, one at a time.
+
+    Every box that has points keeps the one nearest to its centre; smaller boxes displace larger ones even there.
+    """
+    points = lattice(sizes, strides, offset)
+    kept = {}
+    for g, box in enumerate(boxes):
+        b, (cx, cy) = box.image, box.centre
+        mine = [i for i, owner in enumerate(winner[b]) if owner == g]
+        if mine:
+            kept[b, min(mine, key=lambda i: ((points[i].x - cx) ** 2 + (points[i].y - cy) ** 2, i))] = g
+    if all(box.ignore or g in kept.values() for g, box in enumerate(boxes)):
+        return
     asked = dict.fromkeys(range(len(boxes)), 0)
     while True:
-        holding = {g for row in winner for g in row if g is not None}
-        asking = [g for g, box in enumerate(boxes) if not box.ignore and g not in holding and asked[g] < 9]
+        asking = [g for g, box in enumerate(boxes) if not box.ignore and g not in kept.values() and asked[g] < 9]
         if not asking:
-            return
+            break
         g = asking[0]
-        i = neighbourhood(sizes, strides, offset, boxes[g])[asked[g]]
+        place = boxes[g].image, neighbourhood(sizes, strides, offset, boxes[g])[asked[g]]
         asked[g] += 1
-        holder = winner[boxes[g].image][i]
-        if holder is None or (boxes[g].area, g) < (boxes[holder].area, holder):
-            winner[boxes[g].image][i] = g
+        if place not in kept or (boxes[g].area, g) < (boxes[kept[place]].area, kept[place]):
+            kept[place] = g
+    for (b, i), g in kept.items():
+        winner[b][i] = g
 
 
 def neighbourhood(sizes, strides, offset, box):

@@ -6,7 +6,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 import pytest
 import torch
 
-from dsla.assign import ATSS, DSLA, DW, FCOS, AnyAssigner, SimOTA
+from dsla.assign import ATSS, DSLA, FCOS, AnyAssigner, SimOTA
 from dsla.geometry import ltrb_from_boxes
 from dsla.testing import CHECKS, check_assigner
 from dsla.testing.assigner_checks.batches import ordinary
@@ -36,35 +36,9 @@ ASSIGNERS = [
 ]
 
 
-# What is known to be wrong. A repair makes these tests fail until its line is removed.
-OPEN = [
-    (
-        "coverage: an equal or slightly larger box loses all its points to one that keeps several",
-        (DSLA(cover=True), FCOS(cover=True), FCOS(center_radius=1.5, cover=True), DW(cover=True)),
-        ("check_coverage",),
-    ),
-    (
-        "weights are taken by rows of the time before coverage",
-        (ATSS(label="iou", cover=True),),
-        (
-            "check_shapes",
-            "check_indices",
-            "check_box_once",
-            "check_positives_inside",
-            "check_coverage",
-            "check_flat_boxes",
-            "check_sides_on_points",
-            "check_pyramids",
-            "check_translation",
-            "check_needs_predictions",
-        ),
-    ),
-]
-
-
 def exceptions(assigner):
     """Why an assigner may fail a check, by name of the check."""
-    found = {name: reason for reason, assigners, names in OPEN if assigner in assigners for name in names}
+    found: dict[str, str] = {}
     if getattr(assigner, "released", False):
         found["check_ignored_points"] = "the released code accepts ignore regions and never uses them"
     if getattr(assigner, "ranges", None):

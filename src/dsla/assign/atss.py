@@ -18,7 +18,7 @@ from torch import Tensor
 from dsla.assign.centerness import centerness_weight
 from dsla.assign.chunks import portions
 from dsla.assign.contract import Assignment, Predictions
-from dsla.assign.coverage import kept_or, with_coverage
+from dsla.assign.coverage import with_coverage
 from dsla.assign.predicted import need, pair_iou
 from dsla.assign.selection import assignment, box_areas, one_box_a_point
 from dsla.geometry import GroundTruth, Points, ltrb_from_boxes, ltrb_iou
@@ -75,7 +75,7 @@ class ATSS:
             pred = need(pred, "ATSS with IoU labels")
             score = pair_iou(points, truth, pred, slot, gt)
             weight = pred.logits.flatten(0, 1)[slot].float().amax(dim=1).sigmoid()
-            weight = kept_or(weight[row >= 0], row, 1.0) if self.cover else weight
+            weight = torch.where(row >= 0, weight, 1.0)  # coverage's point learns its box whatever it takes it for
         else:
             weight = centerness_weight(ltrb_from_boxes(points.xy[slot % len(points)], truth.boxes[gt].float()))
             score = torch.ones_like(weight)

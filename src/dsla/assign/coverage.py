@@ -1,9 +1,10 @@
 """Coverage: no box goes without a point.
 
 With points 8 px apart a box of 5 px may contain none, and in a crowd a box may lose all of its points to others.
-Each such box then asks for the points nearest to its centre, at the level that fits it, one after the other; a
-point takes the smaller box. That is deferred acceptance (Gale and Shapley, 1962): the outcome does not depend on
-the order in which boxes ask. A larger box that loses its last point asks in its turn.
+Each such box then asks for the points nearest to its centre, at the level that fits it, one after the other. A box
+that has points keeps the one nearest to its centre for itself; all others of its points may be asked for. A point that
+somebody keeps or was given goes to a smaller box that asks, and who loses it asks in its turn. That is deferred
+acceptance (Gale and Shapley, 1962): the outcome does not depend on the order in which boxes ask.
 
 Letters: G boxes, U boxes that ask, K points each may ask for, S = B * P slots of the batch.
 """
@@ -13,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dsla.assign.levels import level_ranges
-from dsla.assign.selection import box_areas
+from dsla.assign.selection import box_areas, one_box_a_point
 from dsla.geometry import GroundTruth, Points, Ranges
 
 NEIGHBOURS = 9  # a 3 x 3 neighbourhood of the box's centre
@@ -64,33 +65,43 @@ def cover_boxes(
     ranges: Ranges,
 ) -> Int[Tensor, " S"]:
     """The box that holds each of the S = B * P points, -1 where none does; arguments as `with_coverage`."""
-    boxes = len(truth)
-    holder = torch.full((truth.num_images * len(points),), -1, dtype=torch.int64, device=slot.device)
+    boxes, device = len(truth), slot.device
+    holder = torch.full((truth.num_images * len(points),), -1, dtype=torch.int64, device=device)
     holder[slot] = gt
-    held = torch.bincount(gt, minlength=boxes)
-    uncovered = (held == 0) & ~truth.ignore
-    if not bool(uncovered.any()):
+    settled = truth.ignore.clone()
+    settled[gt] = True
+    if bool(settled.all()):
         return holder
+    kept = torch.full_like(holder, -1)  # the box that each point is kept for
+    nearest = _nearest_held(points, truth, slot, gt)
+    kept[slot[nearest]] = gt[nearest]
     wanted = _nearest_slots(points, truth, ranges)
-    rank = torch.empty(boxes + 1, dtype=torch.int64, device=slot.device)  # small boxes first, then by index
-    rank[box_areas(truth).argsort(stable=True)] = torch.arange(boxes, device=slot.device)
-    rank[boxes] = boxes  # holder -1: a free point takes anyone
-    turn = torch.zeros(boxes, dtype=torch.int64, device=slot.device)
+    rank = torch.empty(boxes + 1, dtype=torch.int64, device=device)  # small boxes first, then by index
+    rank[box_areas(truth).argsort(stable=True)] = torch.arange(boxes, device=device)
+    rank[boxes] = boxes  # kept for -1: a point that is kept for nobody takes anyone
+    turn = torch.zeros(boxes, dtype=torch.int64, device=device)
     while True:
-        asking = torch.nonzero(uncovered & (held == 0) & (turn < NEIGHBOURS)).flatten()
+        asking = torch.nonzero(~settled & (turn < NEIGHBOURS)).flatten()
         if len(asking) == 0:
-            return holder
+            return torch.where(kept >= 0, kept, holder)
         target = wanted[asking, turn[asking]]
         turn[asking] += 1
-        best = rank.new_full(holder.shape, boxes).scatter_reduce_(0, target, rank[asking], "amin")
-        wins = (rank[asking] == best[target]) & (rank[asking] < rank[holder[target]])
+        best = rank.new_full(kept.shape, boxes).scatter_reduce_(0, target, rank[asking], "amin")
+        wins = (rank[asking] == best[target]) & (rank[asking] < rank[kept[target]])
         winner, won = asking[wins], target[wins]
-        loser = holder[won]
-        loser = loser[loser >= 0]
-        held -= torch.bincount(loser, minlength=boxes)
-        held[winner] += 1
-        uncovered[loser] = True
-        holder[won] = winner
+        loser = kept[won]
+        settled[loser[loser >= 0]] = False
+        settled[winner] = True
+        kept[won] = winner
+
+
+def _nearest_held(
+    points: Points, truth: GroundTruth, slot: Int[Tensor, " N"], gt: Int[Tensor, " N"]
+) -> Int[Tensor, " K"]:
+    """Row of each box's point that is nearest to its centre, of equally near ones the first."""
+    centre = (truth.boxes[gt, :2] + truth.boxes[gt, 2:]).float() / 2
+    gap = (points.xy[slot % len(points)] - centre).square().sum(dim=1)
+    return one_box_a_point(gt, -gap, torch.zeros_like(gap), slot)
 
 
 def _nearest_slots(points: Points, truth: GroundTruth, ranges: Ranges) -> Int[Tensor, "G K"]:
