@@ -4,7 +4,8 @@
     python benchmarks/results.py tables README.md docs/results.md
 
 A document marks the place of a table with `<!-- results: docs/results/bccd.json -->` and `<!-- end -->`; what
-stands between is replaced. A test holds the documents equal to the files, so that no number is typed by hand.
+stands between is replaced. The `summary.json` of a `dsla compare` is such a file as it is. A test holds the
+documents equal to the files, so that no number is typed by hand.
 """
 
 import argparse
@@ -13,6 +14,8 @@ import re
 import statistics
 from pathlib import Path
 from typing import Any
+
+from dsla.lab.tables import docs_block
 
 FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 KEPT = (*FIGURES, "AR100", "best_epoch", "last_epoch", "seed", "epochs", "train_seconds", "data", "versions")
@@ -78,7 +81,11 @@ def with_tables(document: str, root: Path) -> str:
 
     def fill(match: re.Match[str]) -> str:
         results = json.loads((root / match[2]).read_text(encoding="utf-8"))
-        return match[1] + (table(results) if "runs" in results else step_table(results)) + match[3]
+        if "comparison" in results:
+            made = docs_block(results)
+        else:
+            made = table(results) if "runs" in results else step_table(results)
+        return match[1] + made + match[3]
 
     return PLACE.sub(fill, document)
 
