@@ -4,7 +4,7 @@ import pytest
 from finished_runs import FIGURES, MEASURES, write_comparison, write_run
 
 from dsla.errors import ConfigError, DataError
-from dsla.lab.record import read_records
+from dsla.lab.record import read_records, unfinished_runs
 
 
 @pytest.fixture
@@ -46,6 +46,7 @@ def test_unfinished_runs_are_named_or_left_out(plan):
     with pytest.raises(DataError, match=r"not finished: dsla seed 1; call"):
         read_records(plan.out)
     assert len(read_records(plan.out, partial=True)) == 3
+    assert unfinished_runs(plan.out) == ["dsla seed 1"]
     for path in plan.out.glob("runs/*/measures.json"):
         path.unlink()
     with pytest.raises(DataError, match="no run is finished"):

@@ -71,14 +71,26 @@ def read_records(folder: Path, *, partial: bool = False) -> list[RunRecord]:
         ConfigError: no comparison is planned there.
         DataError: a run is not finished and `partial` is off, none is, or a file is missing or damaged.
     """
-    plan = read_plan(folder)
-    runs = [plan.run(label, seed) for label in plan.configs for seed in plan.seeds]
-    missing = [str(run) for run in runs if not run.done.is_file()]
+    runs, missing = _runs(folder), unfinished_runs(folder)
     if len(missing) == len(runs):
         raise DataError(f"{folder}: no run is finished; call `dsla compare` to make them")
     if missing and not partial:
         raise DataError(f"{folder}: not finished: {', '.join(missing)}; call `dsla compare` again to go on with it")
     return [_read(run) for run in runs if run.done.is_file()]
+
+
+def unfinished_runs(folder: Path) -> list[str]:
+    """The planned runs of a comparison that are not finished, as "fcos seed 2".
+
+    Raises:
+        ConfigError: no comparison is planned there.
+    """
+    return [str(run) for run in _runs(folder) if not run.done.is_file()]
+
+
+def _runs(folder: Path) -> list[PlannedRun]:
+    plan = read_plan(folder)
+    return [plan.run(label, seed) for label in plan.configs for seed in plan.seeds]
 
 
 def _read(run: PlannedRun) -> RunRecord:

@@ -28,6 +28,7 @@ def summarise(
     *,
     command: str,
     train_pictures: int | None = None,
+    missing: Sequence[str] = (),
     tuning: Mapping[str, Any] | None = None,
     resamples: int = 1000,
     seed: int = 0,
@@ -39,6 +40,7 @@ def summarise(
         truth: COCO ground truth of the pictures that `records` were judged on.
         command: the shell line that makes the runs.
         train_pictures: number of pictures that were learned from.
+        missing: runs that were planned and are not among `records`, as `unfinished_runs` names them.
         tuning: the trials of the loss balance and what was chosen; None where nothing was tuned.
         resamples: draws of pictures and seeds behind each interval.
         seed: of these draws.
@@ -52,7 +54,6 @@ def summarise(
     first = records[0]
     labels = tuple(dict.fromkeys(record.assigner for record in records))
     seeds = tuple(dict.fromkeys(record.seed for record in records))
-    done = {(record.assigner, record.seed) for record in records}
     config = first.config
     summary: dict[str, Any] = {
         "comparison": list(labels),
@@ -68,7 +69,7 @@ def summarise(
             "weights": "last epoch",
         },
         "seeds": list(seeds),
-        "missing": [f"{label} seed {number}" for label in labels for number in seeds if (label, number) not in done],
+        "missing": list(missing),
         "versions": first.results["versions"],
         "versions_differ": any(record.results["versions"] != first.results["versions"] for record in records),
         "bootstrap": {"over": ["pictures", "seeds"], "resamples": resamples, "seed": seed, "level": LEVEL},
