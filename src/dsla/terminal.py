@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 
 if TYPE_CHECKING:
@@ -61,9 +61,13 @@ def tell_interrupted(folder: Path) -> None:
 
 def tell_evaluation(evaluation: "Evaluation") -> None:
     """The figures, with their protocol."""
-    # Rich takes a file for 80 columns, and would fold long class names.
+    tell_tables(evaluation.table())
+
+
+def tell_tables(tables: RenderableType) -> None:
+    """Tables, in a file as wide as they need: Rich takes it for 80 columns, and would fold long names."""
     wide = console if console.is_terminal else Console(width=max(console.width, 120))
-    wide.print(evaluation.table())
+    wide.print(tables)
 
 
 def say(text: str) -> None:

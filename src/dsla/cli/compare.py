@@ -12,7 +12,7 @@ import typer
 from dsla.cli.options import DATA_HELP, ConfigFile, Sets, words
 from dsla.cli.settings import resolve
 from dsla.errors import ConfigError
-from dsla.terminal import complain, note, say, tell_notes
+from dsla.terminal import complain, note, say, tell_notes, tell_tables
 
 if TYPE_CHECKING:
     from dsla.config import Config
@@ -62,7 +62,7 @@ def compare(
     some = next(iter(configs.values()))
     tuning = Tuning(tune, tune_epochs or max(some.train.epochs // 3, 1)) if tune else None
     splits = open_planned(data, configs)
-    plan = plan_comparison(folder, data, configs, _seeds(seeds), splits=splits, tuning=tuning)
+    plan = plan_comparison(folder, data, configs, _seeds(seeds), splits=splits, tuning=tuning, call=_call())
     pictures = f"{len(splits.train)} pictures to train, {len(splits.val or ())} to compare on"
     say(f"{splits.path or 'built-in scenes'}: {pictures}")
     tell_notes(splits, splits.train, splits.val)
@@ -84,8 +84,13 @@ def _interruptible() -> Generator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        complain("interrupted", f"go on with `{shlex.join(['dsla', *sys.argv[1:]])}`")
+        complain("interrupted", f"go on with `{_call()}`")
         raise typer.Exit(130) from None
+
+
+def _call() -> str:
+    """The command that this is."""
+    return shlex.join(["dsla", *sys.argv[1:]])
 
 
 def _configs(
@@ -139,7 +144,10 @@ def _conclude(plan: "Plan", splits: "DataSplits") -> None:
     """Assignment cost, tuning, tables and figure of what is done."""
     from dsla.lab.cost import write_costs
     from dsla.lab.measure import write_json
-    from dsla.lab.tune import tuning_table
+    from dsla.lab.record import read_records
+    from dsla.lab.summary import summarise, write_summary
+    from dsla.lab.tables import terminal_view
+    from dsla.lab.tune import runs_now, tuning_table
 
     for label, tuned in (table := tuning_table(plan)).items():
         weights = ", ".join(f"loss.{name} {value:g}" for name, value in tuned["weights"].items())
@@ -147,3 +155,16 @@ def _conclude(plan: "Plan", splits: "DataSplits") -> None:
     if table:
         write_json(plan.out / "tuning.json", table)
     write_costs(plan, splits)
+    if not any(run.trial is None and run.done.is_file() for run in runs_now(plan)[0]):
+        return
+    assert splits.val is not None
+    summary = summarise(
+        read_records(plan.out, partial=True),
+        splits.val.to_coco(),
+        command="\n".join(plan.calls),
+        train_pictures=len(splits.train),
+        tuning=table or None,
+    )
+    files = write_summary(summary, plan.out)
+    tell_tables(terminal_view(summary))
+    say(f"results   {', '.join(map(str, files))}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from dsla.analysis import score_iou_spearman
 from dsla.assign import Assignment, Predictions
 from dsla.config import Config
 from dsla.data import Batch, DataSplits, DetectionData, Resize, val_loader
@@ -49,7 +50,7 @@ def measure_run(config: Config, splits: DataSplits, folder: Path) -> None:
             decoding=config.inference,
         )
         measures = {name: getattr(evaluation, name) for name in FIGURES}
-    measures["spearman"] = None
+    measures["spearman"] = score_iou_spearman(splits.val.to_coco(), rows)
     measures |= count_positives(config, detector, splits.train)
     measures |= {"assign_ms": None, "assign_mb": None, "train_seconds": results["train_seconds"]}
     write_json(folder / "last_detections.json", rows)

@@ -78,6 +78,7 @@ class Plan:
         configs: settings by label, in the order of the table; the seed in them means nothing.
         seeds: of which every label gets a run each.
         tuning: the budget; None for no tuning.
+        calls: commands that made the plan and added to it.
     """
 
     out: Path
@@ -86,6 +87,7 @@ class Plan:
     configs: dict[str, Config]
     seeds: tuple[int, ...]
     tuning: Tuning | None = None
+    calls: tuple[str, ...] = ()
 
     def run(self, label: str, seed: int, weights: Mapping[str, float] | None = None) -> PlannedRun:
         """One run; `weights` are the tuned ones of its losses."""
@@ -96,6 +98,7 @@ class Plan:
     def to_yaml(self) -> str:
         """What `compare.yaml` holds."""
         tree = {
+            "calls": list(self.calls),
             "data": {"path": self.data, "fingerprint": self.fingerprint},
             "seeds": list(self.seeds),
             "tuning": None if self.tuning is None else vars(self.tuning),
@@ -112,6 +115,7 @@ def plan_comparison(
     *,
     splits: DataSplits,
     tuning: Tuning | None = None,
+    call: str | None = None,
 ) -> Plan:
     """Make a plan, or add to the one that the folder has, and keep it there.
 
@@ -123,6 +127,7 @@ def plan_comparison(
         seeds: of which every label gets a run each.
         splits: the pictures.
         tuning: budget for the balance of class and box loss.
+        call: the command that asks for it.
 
     Raises:
         ConfigError: the folder holds another comparison, or pictures or schedule of two labels are not the same;
@@ -133,13 +138,12 @@ def plan_comparison(
         raise DataError(f"{data}: a comparison needs validation pictures, and here are none; give val.json as well")
     if not configs or not seeds:
         raise ConfigError("compare: name at least one assigner and one seed")
-    plan = Plan(out, data, fingerprint(splits), dict(configs), tuple(dict.fromkeys(seeds)), tuning)
+    calls = (call,) if call else ()
+    plan = Plan(out, data, fingerprint(splits), dict(configs), tuple(dict.fromkeys(seeds)), tuning, calls)
     if (out / PLAN).is_file():
         before = read_plan(out)
         _check_same(before, plan)
-        both = tuple(dict.fromkeys([*before.seeds, *plan.seeds]))
-        plan = replace(before, configs=plan.configs | before.configs, seeds=both)
-        plan = replace(plan, configs={label: plan.configs[label] for label in [*before.configs, *configs]})
+        plan = _joined(before, plan)
     _check_fair(plan.configs)
     write_atomically(out / PLAN, lambda file: file.write(plan.to_yaml().encode()))
     return plan
@@ -159,7 +163,8 @@ def read_plan(out: Path) -> Plan:
         configs = {label: parse_config(settings, f"{path}: {label}") for label, settings in tree["assigners"].items()}
         tuning = None if tree["tuning"] is None else Tuning(**tree["tuning"])
         data = tree["data"]
-        return Plan(out, data["path"], data["fingerprint"], configs, tuple(tree["seeds"]), tuning)
+        seeds, calls = tuple(tree["seeds"]), tuple(tree.get("calls", ()))
+        return Plan(out, data["path"], data["fingerprint"], configs, seeds, tuning, calls)
     except (yaml.YAMLError, UnicodeDecodeError, LookupError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path}: not the plan of a comparison ({error}); choose another --out") from None
 
@@ -213,6 +218,14 @@ def _dump(config: Config) -> dict[str, Any]:
     for part, name in _PER_RUN:
         del tree[part][name]
     return tree
+
+
+def _joined(before: Plan, now: Plan) -> Plan:
+    """The plan that was there, with what is new behind it."""
+    added = {label: config for label, config in now.configs.items() if label not in before.configs}
+    seeds = tuple(dict.fromkeys([*before.seeds, *now.seeds]))
+    calls = before.calls + (now.calls if added or seeds != before.seeds else ())
+    return replace(before, configs=before.configs | added, seeds=seeds, calls=calls)
 
 
 def _check_same(before: Plan, now: Plan) -> None:
