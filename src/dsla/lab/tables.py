@@ -126,8 +126,8 @@ def _caption(summary: Mapping[str, Any]) -> str:
         f"{schedule['imgsz']} px; weights of the last epoch (nothing was chosen by these figures); {spread}. "
         f"AP in percent by the COCO protocol, on {data['pictures']} validation pictures of {data['name']} with "
         f"{data['boxes']} boxes of {data['classes']} {'class' if data['classes'] == 1 else 'classes'}. "
-        "Spearman: of score and IoU, within pictures. Positives and boxes without any: training pictures, not "
-        "augmented. Assigning: one batch, median time and peak of extra memory."
+        "Spearman: of score and IoU of what is detected, within pictures. Positives and boxes without any: training "
+        "pictures, not augmented. Assigning: one batch, median time and peak of extra memory."
     )
 
 
