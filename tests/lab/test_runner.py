@@ -129,3 +129,13 @@ def test_jobs_share_the_cores(planned, splits, monkeypatch, jobs, cores, threads
     run_plan(plan, splits, jobs=jobs, tell=quiet)
     assert [each[2] for each in started] == [threads] * jobs
     assert [each[3] for each in started] == [["0", "1"][number % 2] for number in range(jobs)]
+
+
+def test_a_task_of_a_slurm_job_works_by_itself(planned, splits, monkeypatch):
+    """Lightning would take it for the second process of one training, wait for the first and write nothing."""
+    job = {"JOB_NAME": "compare", "JOB_ID": "7", "NTASKS": "4", "NTASKS_PER_NODE": "4", "PROCID": "1", "LOCALID": "1"}
+    for name, value in job.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    run = planned("fcos").run("fcos", 0)
+    assert work_on(run, splits)
+    assert run.done.is_file() and not run.failed.exists()
