@@ -19,7 +19,7 @@ from dsla.lab.points_a_box import points_a_box
 from dsla.version import __version__
 
 STRIDES = (8, 16, 32, 64, 128)
-SIZES = (192, 320, 640)
+SIZES = (192, 320)
 RULES: dict[str, Assigner] = {
     "DSLA, 8 strides": DSLA(coupling=False, reach=8.0),
     "DSLA, 4 strides": DSLA(coupling=False, reach=4.0),

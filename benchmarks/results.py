@@ -12,6 +12,7 @@ import argparse
 import json
 import re
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,16 +77,35 @@ def step_table(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def points_table(results: dict[str, Any]) -> str:
+    """Markdown: boxes by the points they get, in percent; a rule and picture size a row."""
+    lines = [
+        "| pictures | px | rule | no point | 1 | 2 to 4 | 5 or more | points a box | on levels, finest first |",
+        "|---|---:|---|---:|---:|---:|---:|---:|---|",
+    ]
+    for row in results["points_a_box"]:
+        shares = " | ".join(f"{100 * row['shares'][kind]:.1f}" for kind in ("0", "1", "2-4", "5+"))
+        levels = " ".join(f"{100 * share:.0f}" for share in row["levels"])
+        lines.append(f"| {row['data']} | {row['imgsz']} | {row['rule']} | {shares} | {row['mean']:.1f} | {levels} |")
+    return "\n".join(lines) + "\n"
+
+
+# Which table a file holds, by a key of it or by its `benchmark`.
+MAKERS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "comparison": docs_block,
+    "runs": table,
+    "train_step": step_table,
+    "points_a_box": points_table,
+}
+
+
 def with_tables(document: str, root: Path) -> str:
     """The document with each marked table made anew; file names are relative to `root`."""
 
     def fill(match: re.Match[str]) -> str:
         results = json.loads((root / match[2]).read_text(encoding="utf-8"))
-        if "comparison" in results:
-            made = docs_block(results)
-        else:
-            made = table(results) if "runs" in results else step_table(results)
-        return match[1] + made + match[3]
+        make = next(make for kind, make in MAKERS.items() if kind in results or results.get("benchmark") == kind)
+        return match[1] + make(results) + match[3]
 
     return PLACE.sub(fill, document)
 
