@@ -77,7 +77,7 @@ def test_blocks_join_without_seams(loss, monkeypatch):
     logits.requires_grad_()
     whole = loss(logits, row, label, target)
     (of_whole,) = torch.autograd.grad(whole.sum(), logits)
-    monkeypatch.setattr("dsla.losses.classification._BLOCK_CPU", 7)
+    monkeypatch.setattr("dsla.losses.sparse.BLOCK_CPU", 7)
     pieces = loss(logits, row, label, target)
     (of_pieces,) = torch.autograd.grad(pieces.sum(), logits)
     torch.testing.assert_close(whole, pieces, rtol=1e-6, atol=0)

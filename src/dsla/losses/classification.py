@@ -1,32 +1,19 @@
-"""Losses of the class logits against sparse soft targets: one dense form, several for the positives.
+"""Losses of the class logits against soft targets: they differ in the form of the few entries with a target above 0.
 
-Nearly all of the R x C logits are negatives, so the losses share one dense form, that of a target of 0,
-
-    factor * sigmoid(x)^power * softplus(x)
-
-and differ in the form of the few entries (row, label) that hold a target above 0. A dense target is never
-built: the dense form is summed block by block, the sparse entries are put in their places, and the backward
-pass computes the derivative anew from the logits, so that nothing of size R x C is kept besides them.
-Everything is computed in float32, whatever the type of the logits.
+All others are negatives and cost factor * sigmoid(x)^power * softplus(x); see `dsla.losses.sparse`.
 
 R points of all pictures, C classes, N entries with a target.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-# Logits at a time: on a CPU the temporaries of a block stay in its cache, a GPU wants few launches.
-_BLOCK_CPU, _BLOCK_GPU = 1 << 17, 1 << 24
-
-_PositiveForm = Callable[[Tensor, Tensor], Tensor]
+from dsla.losses.sparse import sparse_loss
 
 
 @dataclass(frozen=True)
@@ -70,7 +57,7 @@ class QualityFocal:
             distance = (y - x.sigmoid()).abs().clamp(min=1e-12)
             return F.binary_cross_entropy_with_logits(x, y, reduction="none") * distance.pow(self.beta)
 
-        return _sparse_loss(logits, row, label, target, counted, negative, 1.0, self.beta, positive)
+        return sparse_loss(logits, row, label, target, counted, negative, 1.0, self.beta, positive)
 
 
 @dataclass(frozen=True)
@@ -103,7 +90,7 @@ class Varifocal:
         def positive(x: Tensor, y: Tensor) -> Tensor:
             return y * F.binary_cross_entropy_with_logits(x, y, reduction="none")
 
-        return _sparse_loss(logits, row, label, target, counted, negative, self.alpha, self.gamma, positive)
+        return sparse_loss(logits, row, label, target, counted, negative, self.alpha, self.gamma, positive)
 
 
 @dataclass(frozen=True)
@@ -139,7 +126,7 @@ class MatchabilityAware:
         def positive(x: Tensor, y: Tensor) -> Tensor:
             return F.binary_cross_entropy_with_logits(x, y.pow(self.target_power), reduction="none")
 
-        return _sparse_loss(logits, row, label, target, counted, negative, self.alpha, self.gamma, positive)
+        return sparse_loss(logits, row, label, target, counted, negative, self.alpha, self.gamma, positive)
 
 
 @dataclass(frozen=True)
@@ -173,7 +160,7 @@ class DualWeight:
         def positive(x: Tensor, y: Tensor) -> Tensor:
             return y * F.softplus(-x)
 
-        return _sparse_loss(logits, row, label, target, counted, negative, self.alpha, self.gamma, positive)
+        return sparse_loss(logits, row, label, target, counted, negative, self.alpha, self.gamma, positive)
 
 
 @dataclass(frozen=True)
@@ -209,94 +196,10 @@ class Focal:
         def positive(x: Tensor, y: Tensor) -> Tensor:
             return self.alpha * (-x).sigmoid().pow(self.gamma) * F.softplus(-x)
 
-        return _sparse_loss(logits, row, label, target, counted, negative, 1.0 - self.alpha, self.gamma, positive)
+        return sparse_loss(logits, row, label, target, counted, negative, 1.0 - self.alpha, self.gamma, positive)
 
 
 def _check(**values: float) -> None:
     for key, value in values.items():
         if not (math.isfinite(value) and value >= 0):
             raise ValueError(f"{key} is {value}; give a finite number of at least 0")
-
-
-def _sparse_loss(
-    logits: Tensor,
-    row: Tensor,
-    label: Tensor,
-    target: Tensor,
-    counted: Tensor | None,
-    negative: Tensor | None,
-    factor: float,
-    power: float,
-    positive: _PositiveForm,
-) -> Tensor:
-    """Dense form over all logits with the entries of a target above 0 in their positive form."""
-
-    def both(x: Tensor, y: Tensor) -> Tensor:
-        assert negative is not None
-        return positive(x, y) + negative * factor * x.sigmoid().pow(power) * F.softplus(x)
-
-    if negative is not None:
-        negative = negative.detach().float()
-        target = target.detach().float()
-        return _SparseFocal.apply(logits, row, label, target, counted, factor, power, both)  # pyright: ignore[reportReturnType]
-    kept = target > 0
-    row, label, target = row[kept], label[kept], target[kept].detach().float()
-    return _SparseFocal.apply(logits, row, label, target, counted, factor, power, positive)  # pyright: ignore[reportReturnType]
-
-
-class _SparseFocal(torch.autograd.Function):
-    @staticmethod
-    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any,
-        logits: Tensor,
-        row: Tensor,
-        label: Tensor,
-        target: Tensor,
-        counted: Tensor | None,
-        factor: float,
-        power: float,
-        positive: _PositiveForm,
-    ) -> Tensor:
-        # The few positives go through autograd once, here, so that none of their derivatives is hand-made.
-        with torch.enable_grad():
-            x = logits.detach()[row, label].float().requires_grad_()
-            value = positive(x, target)
-            (slope,) = torch.autograd.grad(value.sum(), x)
-        ctx.save_for_backward(logits, row, label, slope, counted)
-        ctx.factor, ctx.power = factor, power
-
-        total = logits.new_empty(len(logits), dtype=torch.float32)
-        for block in _blocks(logits):
-            x = logits[block].float()
-            total[block] = F.softplus(x).mul_(x.sigmoid().pow_(power)).sum(1)
-        total *= factor
-        # Entries leave the sum by value and not by subtraction: a confident positive would drown in rounding.
-        rows, place = row.unique(return_inverse=True)
-        x = logits[rows].float()
-        dense = F.softplus(x).mul_(x.sigmoid().pow_(power)).mul_(factor)
-        dense[place, label] = value.detach()
-        total[rows] = dense.sum(1)
-        return total if counted is None else torch.where(counted, total, 0.0)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        logits, row, label, slope, counted = ctx.saved_tensors
-        result = torch.empty_like(logits)
-        weight = (grad * ctx.factor)[:, None]
-        for block in _blocks(logits):
-            x = logits[block].float()
-            p = x.sigmoid()
-            # d/dx p^k softplus(x) = p^k (k (1 - p) softplus(x) + p)
-            slope_of_block = F.softplus(x).mul_(1 - p).mul_(ctx.power).add_(p).mul_(p.pow_(ctx.power))
-            result[block] = slope_of_block.mul_(weight[block])
-        result[row, label] = (slope * grad[row]).to(result.dtype)
-        if counted is not None:
-            result.masked_fill_(~counted[:, None], 0.0)
-        return result, None, None, None, None, None, None, None
-
-
-def _blocks(logits: Tensor) -> list[slice]:
-    block = _BLOCK_CPU if logits.device.type == "cpu" else _BLOCK_GPU
-    step = max(1, block // max(1, logits.shape[1]))
-    return [slice(start, start + step) for start in range(0, len(logits), step)]
