@@ -142,6 +142,7 @@ WRONG = [
     (("--seeds", "0,-1"), "--seeds 0,-1: expected"),
     (("--jobs", "0"), "--jobs 0: expected a number of at least 1"),
     (("--tune", "-1"), "--tune -1: expected a number of at least 0"),
+    (("--tune", "1", "--tune-epochs", "0"), "--tune-epochs 0: expected a number of at least 1"),
     (("--set", "assigner.nothing=1"), "assigner.nothing: no such setting"),
     (("--set", "train.devices=2"), "use --jobs"),
 ]

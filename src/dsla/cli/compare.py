@@ -24,9 +24,7 @@ _VARIANT = (".yaml", ".yml")
 
 def compare(
     data: Annotated[str | None, typer.Argument(metavar="DATA", help=DATA_HELP)] = None,
-    assigners: Annotated[
-        str, typer.Option(help="Names with commas between; the first is the reference.")
-    ] = "dsla,fcos",
+    assigners: Annotated[str, typer.Option(help="Names; the first is the reference.")] = "dsla,fcos",
     seeds: Annotated[str, typer.Option(help="How many, or which: 0,1,2.")] = "3",
     recipe: Annotated[str | None, typer.Option(help="Named settings to start from.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training pictures.")] = None,
@@ -42,17 +40,17 @@ def compare(
 ) -> None:
     """Compare assigners: same weights, pictures and order for each seed."""
     from dsla.lab.plan import Tuning, open_planned, open_splits, plan_comparison, read_plan
-    from dsla.lab.runner import Follow, run_plan, work_off
+    from dsla.lab.runner import help_with, run_plan
 
-    for flag, number, least in (("--jobs", jobs, 1), ("--tune", tune, 0), ("--tune-epochs", tune_epochs or 1, 1)):
-        if number < least:
-            raise ConfigError(f"{flag} {number}: expected a number of at least {least}")
+    _at_least(1, "--jobs", jobs)
+    _at_least(0, "--tune", tune)
+    _at_least(1, "--tune-epochs", tune_epochs)
     if worker:
         if out is None:
             raise ConfigError("--worker: in which folder? Give the --out of the comparison")
         plan = read_plan(out)
         with _interruptible():
-            work_off(plan, open_splits(plan, data), Follow(plan, say))
+            help_with(plan, open_splits(plan, data), jobs=jobs, tell=say)
         return
     if data is None:
         raise ConfigError("compare: on which pictures? Give a folder, as in `dsla compare pictures/`, or `scenes`")
@@ -63,11 +61,7 @@ def compare(
     tuning = Tuning(tune, tune_epochs or max(some.train.epochs // 3, 1)) if tune else None
     splits = open_planned(data, configs)
     plan = plan_comparison(folder, data, configs, _seeds(seeds), splits=splits, tuning=tuning, call=_call())
-    pictures = f"{len(splits.train)} pictures to train, {len(splits.val or ())} to compare on"
-    say(f"{splits.path or 'built-in scenes'}: {pictures}")
-    tell_notes(splits, splits.train, splits.val)
-    say(f"{', '.join(plan.configs)}; seeds {', '.join(map(str, plan.seeds))}; {some.train.epochs} epochs")
-    say(f"in {folder}, logs in {plan.out / 'runs' / '*' / 'log.txt'}")
+    _tell_plan(plan, splits)
     with _interruptible():
         failed = run_plan(plan, splits, jobs=jobs, tell=say)
         _conclude(plan, splits)
@@ -76,6 +70,21 @@ def compare(
     if failed:
         note("the same call tries again what failed")
         raise typer.Exit(2)
+
+
+def _at_least(least: int, flag: str, number: int | None) -> None:
+    if number is not None and number < least:
+        raise ConfigError(f"{flag} {number}: expected a number of at least {least}")
+
+
+def _tell_plan(plan: "Plan", splits: "DataSplits") -> None:
+    """What is compared, on what, and where to."""
+    pictures = f"{len(splits.train)} pictures to train, {len(splits.val or ())} to compare on"
+    say(f"{splits.path or 'built-in scenes'}: {pictures}")
+    tell_notes(splits, splits.train, splits.val)
+    epochs = next(iter(plan.configs.values())).train.epochs
+    say(f"{', '.join(plan.configs)}; seeds {', '.join(map(str, plan.seeds))}; {epochs} epochs")
+    say(f"in {plan.out}, logs in {plan.out / 'runs' / '*' / 'log.txt'}")
 
 
 @contextmanager

@@ -76,6 +76,20 @@ def work_off(plan: Plan, splits: DataSplits, after: Callable[[], object]) -> Non
             time.sleep(_POLL)  # others are at the trials that decide what comes next
 
 
+def help_with(plan: Plan, splits: DataSplits, *, jobs: int = 1, tell: Tell = print) -> None:
+    """Work on a plan that somebody else has made and will conclude, until nothing is left to claim; see `run_plan`.
+
+    Raises:
+        KeyboardInterrupt: stopped by hand.
+    """
+    follow = Follow(plan, tell)
+    if jobs > 1:
+        _work_in_processes(plan, splits, jobs, follow)
+    else:
+        work_off(plan, splits, follow)
+    follow()
+
+
 def run_plan(plan: Plan, splits: DataSplits, *, jobs: int = 1, tell: Tell = print) -> list[PlannedRun]:
     """Work a plan off to its end, what others do of it included.
 
