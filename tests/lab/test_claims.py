@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +71,33 @@ def test_a_worker_elsewhere_is_believed_as_long_as_its_heart_beats(tmp_path):
 def test_a_claim_that_is_just_being_written_holds(tmp_path):
     (tmp_path / "claim-1.json").touch()
     assert take(tmp_path) is None
+
+
+def test_a_claim_holds_while_its_maker_cleans_the_folder(tmp_path, monkeypatch):
+    """The second worker's look at the clock of the file system leaves a file there for a moment, which may vanish."""
+    take(tmp_path)
+    make = tempfile.mkstemp
+
+    def swept(**where):
+        handle, name = make(**where)
+        Path(name).unlink()
+        return handle, name
+
+    monkeypatch.setattr(tempfile, "mkstemp", swept)
+    assert take(tmp_path) is None
+
+
+def test_a_worker_that_a_shell_started_in_the_background_is_interrupted_too(tmp_path):
+    """Such a process ignores SIGINT from its start, and a taken-over claim could not stop its training."""
+    code = (
+        "import signal, time; from pathlib import Path; from dsla.lab import claims; claims.BEAT = 0.1; "
+        "claims._WATCH = 0.05; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+        f"folder = Path({str(tmp_path)!r}); claim = claims.take(folder)\n"
+        "try:\n with claim.held():\n  (folder / 'claim-2.json').touch(); time.sleep(20)\n"
+        "except KeyboardInterrupt: print('interrupted', claim.lost)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["interrupted", "True"]
 
 
 def test_the_heart_beats(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Figures and sheets made from what a run leaves behind; nothing here computes a result."""
 
 from dsla.report.assigners import plot_assigners
+from dsla.report.comparison import plot_comparison, plot_lengths
 from dsla.report.gallery import contact_sheet, detection_sheet, gallery
 from dsla.report.labels import draw_labels, draw_static_labels
 from dsla.report.plots import plot_confusion, plot_curves, plot_precision_recall, read_metrics
@@ -14,8 +15,10 @@ __all__ = [
     "draw_static_labels",
     "gallery",
     "plot_assigners",
+    "plot_comparison",
     "plot_confusion",
     "plot_curves",
+    "plot_lengths",
     "plot_precision_recall",
     "read_metrics",
     "save_figure",
