@@ -74,7 +74,7 @@ def _panel(
     # Coarse levels first, so that small dots stay visible; strong labels last.
     order = (assignment.score - 10 * points.level[assignment.point]).argsort()
     at, level = points.xy[assignment.point[order]], points.level[assignment.point[order]]
-    size = 5.0 * 2.4 ** level.float()
+    size = 9.0 * 2.2 ** level.float()
     panel.scatter(
         at[:, 0].numpy(),
         at[:, 1].numpy(),
