@@ -69,6 +69,39 @@ def test_the_label_is_the_static_one_times_the_iou():
     assert DSLA(iou_only=True)(points, truth, pred).score[corner].item() == pytest.approx(144 / 1136)
 
 
+def middle_and_corner(assigner, progress=1.0):
+    """Labels at a point with S = 1 and IoU = 1/4, and at one with S = 1/7 and IoU = 144/1136, and the best of all."""
+    points, truth = Points.lattice([(4, 4)], [8]), truth_of([0.0, 0.0, 32.0, 32.0])
+    pred = Predictions(torch.zeros(1, 16, 1), torch.full((1, 16, 4), 8.0), progress)
+    got = assigner(points, truth, pred)
+    return got.score[got.point == 5].item(), got.score[got.point == 0].item(), got.score.max().item()
+
+
+def test_the_coupling_warms_up():
+    s, iou = 1 / 7, 144 / 1136
+    rule = DSLA(warmup=0.5)
+    assert middle_and_corner(rule, 0.0)[:2] == pytest.approx((1.0, s))
+    assert middle_and_corner(rule, 0.25)[:2] == pytest.approx((0.5, s * iou**0.5))
+    for progress in (0.5, 0.8, 1.0):
+        assert middle_and_corner(rule, progress)[:2] == pytest.approx((0.25, s * iou))
+
+
+def test_the_mix_moves_from_place_to_overlap():
+    s, iou = 1 / 7, 144 / 1136
+    rule = DSLA(mix=(0.2, 0.8))
+    assert middle_and_corner(rule, 0.0)[:2] == pytest.approx((0.25**0.2, s**0.8 * iou**0.2))
+    assert middle_and_corner(rule, 0.5)[:2] == pytest.approx((0.25**0.5, s**0.5 * iou**0.5))
+    assert middle_and_corner(rule, 1.0)[:2] == pytest.approx((0.25**0.8, s**0.2 * iou**0.8))
+
+
+def test_a_normalised_label_reaches_its_boxs_best_iou():
+    s, iou = 1 / 7, 144 / 1136
+    middle, corner, best = middle_and_corner(DSLA(mix=(0.5, 0.5), normalise=True))
+    assert best == middle == pytest.approx(0.25)
+    assert corner == pytest.approx((s * iou) ** 0.5 / 0.5 * 0.25)
+    assert middle_and_corner(DSLA(normalise=True))[0] == pytest.approx(0.25), "S is 1 there already"
+
+
 def test_ties_go_to_the_smaller_box_then_to_the_first():
     points = Points.lattice([(8, 8)], [8])
     large, small = [4.0, 4.0, 52.0, 52.0], [16.0, 16.0, 40.0, 40.0]  # both centred on point (28, 28)
