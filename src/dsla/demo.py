@@ -61,6 +61,7 @@ def run_demo(out: Path, *, epochs: int, seed: int, console: Console) -> None:
     labels = out / "labels.png"
     scene = Resize(config.data.imgsz)(unseen.sample(LABEL_SCENE))
     # The plain rule, without centre sampling: it shows how a label fades in space and from level to level.
+    assert isinstance(config.assigner, DSLA)
     plain = DSLA(reach=config.assigner.reach)
     save_figure(draw_static_labels(scene, unseen.class_names, assigner=plain), labels)
 
