@@ -9,6 +9,7 @@ Letters: G boxes, K candidates of a box over all levels.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -104,22 +105,40 @@ class ATSS:
 def nearest_points(points: Points, boxes: Float[Tensor, "G 4"], k: int) -> Int[Tensor, "G K"]:
     """The k points of each level nearest to each box's centre, all of a level that has no more.
 
-    A window of k x k cells around the centre, moved into the lattice where it sticks out, holds them: beyond it a
-    row or column has k nearer ones. Of equally near points the first in the lattice is taken.
+    Of the lattice's columns take the k nearest to the centre in x, of its rows the k nearest in y. The point where the
+    i-th nearest column meets the j-th nearest row has i * j - 1 others that are as near in both, so only points with
+    i * j <= k can be among the k nearest. Of equally near points the first in the lattice is taken.
     """
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     found: list[Tensor] = []
     for (h, w), stride, start in zip(points.sizes, points.strides, points.starts, strict=True):
-        window = torch.tensor([min(k, w), min(k, h)], device=boxes.device)
-        size = torch.tensor([w, h], device=boxes.device)
-        middle = torch.round(centre / stride - points.offset).clamp(-1e6, 1e6).long()
-        first = torch.minimum((middle - window // 2).clamp(min=0), size - window)  # (G, 2)
-        column = first[:, :1] + torch.arange(min(k, w), device=boxes.device)  # (G, columns)
-        row = first[:, 1:] + torch.arange(min(k, h), device=boxes.device)  # (G, rows)
-        dx = (column + points.offset) * stride - centre[:, :1]
-        dy = (row + points.offset) * stride - centre[:, 1:]
-        gap = (dy.square()[:, :, None] + dx.square()[:, None, :]).flatten(1)
-        cell = (row[:, :, None] * w + column[:, None, :]).flatten(1)
-        nearest = gap.sort(dim=1, stable=True).indices[:, : min(k, h * w)]
+        column, dx = _nearest_lines(centre[:, 0], w, stride, points.offset, k)  # (G, columns)
+        row, dy = _nearest_lines(centre[:, 1], h, stride, points.offset, k)  # (G, rows)
+        i, j = _meetings(column.shape[1], row.shape[1], k, boxes.device)
+        gap = dy.square().index_select(1, j) + dx.square().index_select(1, i)
+        cell = row.index_select(1, j) * w + column.index_select(1, i)
+        cell, order = cell.sort(dim=1)  # the order of the lattice, for points that are equally near
+        nearest = gap.gather(1, order).sort(dim=1, stable=True).indices[:, : min(k, h * w)]
         found.append(start + cell.gather(1, nearest))
     return torch.cat(found, dim=1)
+
+
+def _nearest_lines(
+    centre: Float[Tensor, " G"], size: int, stride: int, offset: float, k: int
+) -> tuple[Int[Tensor, "G n"], Float[Tensor, "G n"]]:
+    """The k columns (or rows) nearest to each centre, nearest first, of equally near ones the first; and the gaps."""
+    few = min(k + 1, size)  # k on both sides of the nearest, and one more for an even k
+    middle = torch.round(centre / stride - offset).clamp(-1e6, 1e6).long()
+    first = (middle - few // 2).clamp(0, size - few)
+    line = first[:, None] + torch.arange(few, device=centre.device)
+    gap = (line + offset) * stride - centre[:, None]
+    order = gap.abs().sort(dim=1, stable=True).indices[:, :k]
+    return line.gather(1, order), gap.gather(1, order)
+
+
+@lru_cache(maxsize=64)
+def _meetings(columns: int, rows: int, k: int, device: torch.device) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
+    """Places of columns and rows in their orders whose meeting can be among the k nearest points."""
+    pairs = [(i, j) for j in range(rows) for i in range(columns) if (i + 1) * (j + 1) <= k]
+    i, j = torch.tensor(pairs, device=device).T
+    return i, j

@@ -30,7 +30,7 @@ def best_of_box(
     wanted = torch.minimum(wanted, counts)
     for boxes, pairs, valid in _rows(counts):
         few = wanted[boxes]
-        rows = torch.where(valid, value[pairs], -torch.inf)
+        rows = _values(value, pairs, valid)
         most = min(int(few.max()), rows.shape[1])
         if most == 0:
             continue
@@ -49,9 +49,23 @@ def sum_of_best(value: Float[Tensor, " M"], counts: Int[Tensor, " G"], k: int) -
     """Sum of the k highest values of each box, none of which may be negative; 0 for a box without pairs."""
     total = value.new_zeros(len(counts))
     for boxes, pairs, valid in _rows(counts):
-        rows = torch.where(valid, value[pairs], 0.0)
+        rows = _values(value, pairs, valid).clamp_(min=0)
         total[boxes] = rows.topk(min(k, rows.shape[1]), dim=1).values.sum(dim=1)
     return total
+
+
+def kth_best(value: Float[Tensor, " M"], counts: Int[Tensor, " G"], k: int) -> Float[Tensor, " G"]:
+    """The k-th highest value of each box, minus infinity for a box with fewer pairs."""
+    least = value.new_full((len(counts),), -torch.inf)
+    for boxes, pairs, valid in _rows(counts):
+        rows = _values(value, pairs, valid)
+        if k <= rows.shape[1]:
+            least[boxes] = rows.topk(k, dim=1).values[:, -1]
+    return least
+
+
+def _values(value: Float[Tensor, " M"], pairs: Int[Tensor, "R W"], valid: Bool[Tensor, "R W"]) -> Float[Tensor, "R W"]:
+    return value.index_select(0, pairs.flatten()).view_as(pairs).masked_fill_(~valid, -torch.inf)
 
 
 def _rows(counts: Int[Tensor, " G"]) -> Iterator[tuple[Int[Tensor, " R"], Int[Tensor, "R W"], Bool[Tensor, "R W"]]]:

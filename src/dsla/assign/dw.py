@@ -24,12 +24,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dsla.assign.chunks import boxes_by_pairs
+from dsla.assign.chunks import rows_in_portions
 from dsla.assign.contract import Assignment, Predictions
 from dsla.assign.coverage import kept_or, with_coverage
-from dsla.assign.predicted import greatest_of_box, need, pair_probability, sum_over_box
-from dsla.assign.selection import assignment, box_areas, one_box_a_point
-from dsla.geometry import GroundTruth, Points, ltrb_giou, ltrb_iou, pairs_inside
+from dsla.assign.predicted import Said, greatest_of_box, need, sum_over_box
+from dsla.assign.selection import assignment, box_areas, one_box_a_point, rows_of
+from dsla.geometry import GroundTruth, Points, Rows, ltrb_giou, ltrb_iou, pairs_of_rows
 
 EPS = 1e-12
 _Candidates = tuple[Int[Tensor, " M"], Int[Tensor, " M"], Float[Tensor, " M"], Float[Tensor, " M"]]
@@ -66,10 +66,9 @@ class DW:
     @torch.no_grad()
     def __call__(self, points: Points, truth: GroundTruth, pred: Predictions | None = None) -> Assignment:
         """Assign points to boxes; see `Assigner`."""
-        pred = need(pred, "DW")
-        found = [self._weights(points, truth, pred, some) for some in boxes_by_pairs(points, truth)]
-        if not found:
-            found = [self._weights(points, truth, pred, truth.image.new_zeros(0))]
+        said = Said.of(points, truth, need(pred, "DW"))
+        rows = rows_of(points, truth)
+        found = [self._weights(points, truth, said, part) for part in rows_in_portions(rows, len(truth))]
         slot, box, positive, negative = (torch.cat(parts) for parts in zip(*found, strict=True))
         best = one_box_a_point(slot, positive, box_areas(truth)[box], box)
         slot, gt, score, negative = slot[best], box[best], positive[best], negative[best]
@@ -78,26 +77,27 @@ class DW:
             score, negative = kept_or(score, row, 1.0), kept_or(negative, row, 0.0)
         return assignment(points, truth, slot, gt, score, score, negative)
 
-    def _weights(self, points: Points, truth: GroundTruth, pred: Predictions, some: Int[Tensor, " g"]) -> _Candidates:
+    def _weights(self, points: Points, truth: GroundTruth, said: Said, rows: Rows) -> _Candidates:
         """Slots, boxes, positive and negative weights of the points inside each box."""
-        pairs = pairs_inside(points, truth.boxes[some].float())
-        box, g = some[pairs.box], len(some)
-        slot = truth.image[box] * len(points) + pairs.point
-        said = pred.ltrb.reshape(-1, 4)[slot].float()
-        p = pair_probability(truth, pred, slot, box) * torch.exp(-5 * (1 - ltrb_giou(said, pairs.ltrb)))
-        away = (pairs.ltrb[:, 2:] - pairs.ltrb[:, :2]).square().sum(dim=1) / 4 / points.stride[pairs.point].square()
+        pairs, g = pairs_of_rows(points, truth.boxes.float(), rows), len(truth)
+        slot = said.slot(pairs)
+        ltrb = said.ltrb(slot)
+        p = said.probability(slot, pairs.box) * torch.exp(-5 * (1 - ltrb_giou(ltrb, pairs.ltrb)))
+        away = (pairs.ltrb[:, 2:] - pairs.ltrb[:, :2]).square_().sum(dim=1).div_(4)
+        away = away.div_(points.stride.square().index_select(0, pairs.point))
         share = p * torch.exp(-away / (2 * self.prior_width**2))
         total = sum_over_box(share * torch.exp(3 * p), pairs.box, g).clamp(min=EPS)
-        positive = share * torch.exp(5 * p - 2) / total[pairs.box]
-        negative = _negative_weight(ltrb_iou(said, pairs.ltrb).clamp(0, 1), pairs.box, g)
-        kept = positive > self.least * greatest_of_box(positive, pairs.box, g)[pairs.box]
-        return slot[kept], box[kept], positive[kept].clamp(max=1), negative[kept]
+        positive = share * torch.exp(5 * p - 2) / total.index_select(0, pairs.box)
+        negative = _negative_weight(ltrb_iou(ltrb, pairs.ltrb).clamp(0, 1), pairs.box, g)
+        most = greatest_of_box(positive, pairs.box, g)
+        kept = torch.nonzero(positive > self.least * most.index_select(0, pairs.box)).flatten()
+        return slot[kept], pairs.box[kept], positive[kept].clamp(max=1), negative[kept]
 
 
 def _negative_weight(iou: Float[Tensor, " M"], box: Int[Tensor, " M"], boxes: int) -> Float[Tensor, " M"]:
     """1 below an IoU of 0.5; above, (1 - IoU^2) / 0.75 stretched so that the box's best point has 0."""
     fall = (1 - iou.square()) / 0.75
-    least = -greatest_of_box(-fall, box, boxes)[box]
-    most = greatest_of_box(fall, box, boxes).clamp(max=1)[box]
+    least = -greatest_of_box(-fall, box, boxes).index_select(0, box)
+    most = greatest_of_box(fall, box, boxes).clamp(max=1).index_select(0, box)
     weight = ((fall - least + EPS) / (most - least + EPS)).clamp(0, 1)
     return torch.where(iou < 0.5, 1.0, weight)

@@ -1,14 +1,34 @@
 """What the network says at pairs of a box and a point, without gradient.
 
-Letters: B images, P points, C classes, M pairs.
+Letters: B images, P points, G boxes, C classes, S = B * P slots (image * P + point), R rows, M pairs.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from dsla.assign.contract import Predictions
-from dsla.geometry import GroundTruth, Points, ltrb_from_boxes, ltrb_iou
+from dsla.assign.elementwise import sigmoid
+from dsla.geometry import (
+    Extremes,
+    GroundTruth,
+    Pairs,
+    Points,
+    Rows,
+    ltrb_from_boxes,
+    ltrb_iou,
+    side_by_side,
+    side_rows,
+)
+
+# Rules that look for a box's best points bound them by those within so many strides of its centre, where a box has at
+# least so many times more points than it may take.
+NEAR, WORTH_BOUNDING = 2.0, 16
+PORTION = 1 << 17  # logits at a time
+SLACK = 1e-4  # by which bounds are widened; rounding moves areas and overlaps by a hundredth of it
 
 
 def need(pred: Predictions | None, who: str) -> Predictions:
@@ -22,27 +42,91 @@ def need(pred: Predictions | None, who: str) -> Predictions:
     return pred
 
 
+@dataclass(frozen=True, eq=False)
+class Said:
+    """Predictions laid out to be looked up for many pairs.
+
+    Attributes:
+        sides: (S, 4) distances from each slot's point to the predicted sides, each side contiguous.
+        logits: (S * C,) class logits, in the predictions' precision.
+        classes: C.
+        start: (G,) slot of the first point of each box's image.
+        labels: (G,) class of each box.
+    """
+
+    sides: Float[Tensor, "S 4"]
+    logits: Float[Tensor, " SC"]
+    classes: int
+    start: Int[Tensor, " G"]
+    labels: Int[Tensor, " G"]
+
+    @staticmethod
+    def of(points: Points, truth: GroundTruth, pred: Predictions) -> "Said":
+        """Lay out the predictions for the boxes of a batch."""
+        sides, logits = side_by_side(pred.ltrb.reshape(-1, 4)), pred.logits.reshape(-1)
+        return Said(sides, logits, pred.logits.shape[2], truth.image * len(points), truth.labels)
+
+    def slot(self, pairs: Pairs) -> Int[Tensor, " M"]:
+        """Slot of each pair's point."""
+        return self.start.index_select(0, pairs.box).add_(pairs.point)
+
+    def ltrb(self, slot: Int[Tensor, " M"]) -> Float[Tensor, "M 4"]:
+        """Predicted sides at slots."""
+        return side_rows(self.sides, slot)
+
+    def iou(self, slot: Int[Tensor, " M"], pairs: Pairs) -> Float[Tensor, " M"]:
+        """IoU of the box predicted at each pair's point with the pair's box."""
+        return ltrb_iou(self.ltrb(slot), pairs.ltrb).clamp(0, 1)
+
+    def logit(self, slot: Int[Tensor, " M"], box: Int[Tensor, " M"]) -> Float[Tensor, " M"]:
+        """Logit of each pair's class at its point."""
+        return self.logits.index_select(0, (slot * self.classes).add_(self.labels.index_select(0, box))).float()
+
+    def probability(self, slot: Int[Tensor, " M"], box: Int[Tensor, " M"]) -> Float[Tensor, " M"]:
+        """Probability of each pair's class at its point."""
+        return sigmoid(self.logit(slot, box))
+
+    def touched(self, rows: Rows) -> Int[Tensor, " N"]:
+        """Slots that lie in any of the rows, ascending."""
+        first = self.start.index_select(0, rows.box) + rows.first
+        size = len(self.sides) + 1
+        edges = torch.bincount(first, minlength=size) - torch.bincount(first + rows.count, minlength=size)
+        return torch.nonzero(edges.cumsum(0)[:-1] > 0).flatten()
+
+    def over_classes(
+        self, slots: Int[Tensor, " N"], term: Callable[[Float[Tensor, "n C"]], Float[Tensor, " n"]]
+    ) -> Float[Tensor, " S"]:
+        """A sum over the classes of some slots, by slot; 0 at the others. In portions, for the processor's cache."""
+        total = self.sides.new_zeros(len(self.sides))
+        logits = self.logits.view(-1, self.classes)
+        for some in slots.split(max(PORTION // self.classes, 1)):
+            total[some] = term(logits.index_select(0, some).float())
+        return total
+
+    def areas(self, points: Points) -> Extremes:
+        """Areas of the predicted boxes, to be asked for rows of points."""
+        left, top, right, bottom = self.sides.unbind(dim=1)
+        return Extremes((left + right) * (top + bottom), max(width for _, width in points.sizes))
+
+    def reaching(self, rows: Rows, areas: Extremes, boxes: Float[Tensor, "G 4"], iou: Float[Tensor, " R"]) -> Rows:
+        """Rows in which some predicted box may reach an IoU with the row's box; all rows where that is 0 or less.
+
+        Two boxes overlap at most by the ratio of their areas, smaller to larger, so a row whose predicted boxes are
+        all too small or all too large holds none.
+        """
+        sides = boxes[:, 2:] - boxes[:, :2]
+        area = (sides[:, 0] * sides[:, 1]).index_select(0, rows.box)
+        least, greatest = areas.between(self.start.index_select(0, rows.box) + rows.first, rows.count)
+        iou = iou * (1 - SLACK)
+        return rows.keep((iou <= 0) | ((greatest >= area * iou) & (least * iou <= area)))
+
+
 def pair_iou(
     points: Points, truth: GroundTruth, pred: Predictions, slot: Int[Tensor, " M"], box: Int[Tensor, " M"]
 ) -> Float[Tensor, " M"]:
     """IoU of the box predicted at each pair's point with the pair's box; slot is image * P + point."""
     target = ltrb_from_boxes(points.xy[slot % len(points)], truth.boxes[box].float())
     return ltrb_iou(pred.ltrb.reshape(-1, 4)[slot].float(), target).clamp(0, 1)
-
-
-def pair_logit(
-    truth: GroundTruth, pred: Predictions, slot: Int[Tensor, " M"], box: Int[Tensor, " M"]
-) -> Float[Tensor, " M"]:
-    """Logit of each pair's class at its point."""
-    C = pred.logits.shape[2]
-    return pred.logits.reshape(-1)[slot * C + truth.labels[box]].float()
-
-
-def pair_probability(
-    truth: GroundTruth, pred: Predictions, slot: Int[Tensor, " M"], box: Int[Tensor, " M"]
-) -> Float[Tensor, " M"]:
-    """Probability of each pair's class at its point."""
-    return pair_logit(truth, pred, slot, box).sigmoid()
 
 
 def sum_over_box(value: Float[Tensor, " M"], box: Int[Tensor, " M"], boxes: int) -> Float[Tensor, " G"]:

@@ -8,8 +8,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dsla.assign.contract import Predictions
-from dsla.assign.predicted import pair_iou, pair_probability
-from dsla.assign.selection import pairs_of, slots_of
+from dsla.assign.elementwise import power
+from dsla.assign.predicted import Said
+from dsla.assign.selection import pairs_of
 from dsla.geometry import GroundTruth, Points
 
 
@@ -17,11 +18,10 @@ def pair_quality(
     points: Points, truth: GroundTruth, pred: Predictions, alpha: float, radius: float
 ) -> tuple[Int[Tensor, " M"], Int[Tensor, " M"], Float[Tensor, " M"]]:
     """Slots, boxes and quality of all points inside a box and within `radius` strides of its centre, box after box."""
-    pairs = pairs_of(points, truth, radius=radius)
-    slot = slots_of(points, truth, pairs)
-    iou = pair_iou(points, truth, pred, slot, pairs.box)
-    probability = pair_probability(truth, pred, slot, pairs.box)
-    return slot, pairs.box, probability.pow(1 - alpha) * iou.pow(alpha)
+    pairs, said = pairs_of(points, truth, radius=radius), Said.of(points, truth, pred)
+    slot = said.slot(pairs)
+    iou = said.iou(slot, pairs)
+    return slot, pairs.box, power(said.probability(slot, pairs.box), 1 - alpha) * power(iou, alpha)
 
 
 def in_order(slot: Int[Tensor, " N"]) -> Int[Tensor, " N"]:

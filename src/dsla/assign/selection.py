@@ -3,24 +3,46 @@
 Letters: B images, P points, G boxes, M pairs, N positives.
 """
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from dsla.assign.contract import Assignment
-from dsla.geometry import GroundTruth, Pairs, Points, Ranges, pairs_inside
+from dsla.geometry import (
+    GroundTruth,
+    Pairs,
+    Points,
+    Ranges,
+    Rows,
+    pairs_inside,
+    pairs_of_rows,
+    rows_inside,
+)
 
 
 def pairs_of(points: Points, truth: GroundTruth, ranges: Ranges | None = None, radius: float | None = None) -> Pairs:
     """`pairs_inside` for the boxes that are to be learned; ignore regions have none."""
-    real = torch.nonzero(~truth.ignore).flatten()
-    pairs = pairs_inside(points, truth.boxes[real].float(), ranges, radius)
-    return Pairs(real[pairs.box], pairs.point, pairs.ltrb)
+    return pairs_of_rows(points, truth.boxes.float(), rows_of(points, truth, ranges, radius))
+
+
+def rows_of(
+    points: Points,
+    truth: GroundTruth,
+    ranges: Ranges | None = None,
+    radius: float | None = None,
+    which: Bool[Tensor, " G"] | None = None,
+) -> Rows:
+    """`rows_inside` for the boxes that are to be learned, or for those of them that `which` marks."""
+    real = torch.nonzero(~truth.ignore if which is None else which & ~truth.ignore).flatten()
+    rows = rows_inside(points, truth.boxes[real].float(), ranges, radius)
+    return replace(rows, box=real.index_select(0, rows.box))
 
 
 def slots_of(points: Points, truth: GroundTruth, pairs: Pairs) -> Int[Tensor, " M"]:
     """Index of each pair's point in the flat (B * P) batch."""
-    return truth.image[pairs.box] * len(points) + pairs.point
+    return (truth.image * len(points)).index_select(0, pairs.box).add_(pairs.point)
 
 
 def assignment(
@@ -60,14 +82,19 @@ def one_box_a_point(
     Returns:
         (N,) indices of the chosen pairs, in the order of their slots.
     """
-    chosen = torch.arange(len(slot), device=slot.device)
     if len(slot) == 0:
-        return chosen
+        return torch.zeros_like(slot)
     slots = int(slot.max()) + 1
+    chosen = None  # all of them; after the first key few are left
     for key in (-priority, area, box):
-        best = key.new_zeros(slots).scatter_reduce_(0, slot[chosen], key[chosen], "amin", include_self=False)
-        chosen = chosen[key[chosen] == best[slot[chosen]]]
-    return chosen[slot[chosen].argsort()]
+        here, value = (slot, key) if chosen is None else (slot.index_select(0, chosen), key.index_select(0, chosen))
+        best = key.new_zeros(slots).scatter_reduce_(0, here, value, "amin", include_self=False)
+        kept = torch.nonzero(value == best.index_select(0, here)).flatten()
+        chosen = kept if chosen is None else chosen.index_select(0, kept)
+    # One pair a slot is left, so that a slot's number is its place in the order.
+    owner = torch.full((slots,), -1, dtype=torch.int64, device=slot.device)
+    owner[slot.index_select(0, chosen)] = chosen
+    return owner[owner >= 0]
 
 
 def other_classes(

@@ -16,12 +16,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from dsla.assign.best_of_box import best_of_box, sum_of_best
-from dsla.assign.chunks import boxes_by_pairs, boxes_by_points
+from dsla.assign.chunks import boxes_by_points, rows_in_portions
 from dsla.assign.contract import Assignment, Predictions
 from dsla.assign.coverage import kept_or, with_coverage
-from dsla.assign.predicted import need, pair_iou, pair_logit
-from dsla.assign.selection import assignment, box_areas, one_box_a_point
-from dsla.geometry import GroundTruth, Points, ltrb_from_boxes, pairs_inside
+from dsla.assign.elementwise import sigmoid
+from dsla.assign.predicted import Said, need, pair_iou
+from dsla.assign.selection import assignment, box_areas, one_box_a_point, rows_of
+from dsla.geometry import GroundTruth, Pairs, Points, Rows, pairs_of_rows, rows_everywhere
 
 OUT_OF_PLACE = 1e8  # the source's cost of a point that is not both in the box and in its square
 _Candidates = tuple[Int[Tensor, " M"], Int[Tensor, " M"], Float[Tensor, " M"], Float[Tensor, " M"]]
@@ -67,91 +68,73 @@ class SimOTA:
     @torch.no_grad()
     def __call__(self, points: Points, truth: GroundTruth, pred: Predictions | None = None) -> Assignment:
         """Assign points to boxes; see `Assigner`."""
-        pred = need(pred, "SimOTA")
-        background = _background(pred)
+        said = Said.of(points, truth, need(pred, "SimOTA"))
         if self.candidates == "inside":
-            some = boxes_by_pairs(points, truth, self.radius)
-            found = [self._inside(points, truth, pred, background, boxes) for boxes in some]
+            rows = rows_of(points, truth, radius=self.radius)
+            nobody = said.over_classes(said.touched(rows), _nobody)
+            found = [self._inside(points, truth, said, nobody, part) for part in rows_in_portions(rows, len(truth))]
         else:
-            valid = self._valid(points, truth)
+            valid = self._valid(points, truth, said)
+            nobody = said.over_classes(torch.nonzero(valid).flatten(), _nobody)
             some = boxes_by_points(points, truth)
-            found = [self._all(points, truth, pred, background, valid, boxes) for boxes in some]
-        if not found:
-            found = [self._inside(points, truth, pred, background, truth.image.new_zeros(0))]
+            found = [self._all(points, truth, said, nobody, valid, boxes) for boxes in some]
         slot, box, cost, iou = (torch.cat(parts) for parts in zip(*found, strict=True))
         best = one_box_a_point(slot, -cost, box_areas(truth)[box], box)
         slot, gt, iou = slot[best], box[best], iou[best]
         score = iou if self.label == "iou" else torch.ones_like(iou)
         if self.cover:
             slot, gt, row = with_coverage(points, truth, slot, gt)
-            added = pair_iou(points, truth, pred, slot, gt) if self.label == "iou" else 1.0
+            added = pair_iou(points, truth, need(pred, "SimOTA"), slot, gt) if self.label == "iou" else 1.0
             score = kept_or(score, row, added)
         return assignment(points, truth, slot, gt, score, torch.ones_like(score))
 
-    def cost(
-        self, truth: GroundTruth, pred: Predictions, background: Tensor, slot: Tensor, box: Tensor, iou: Tensor
-    ) -> Float[Tensor, " M"]:
-        """Cost of pairs; `background` is the class term of a point if it were nobody's."""
-        root = pair_logit(truth, pred, slot, box).sigmoid().sqrt()
+    def cost(self, said: Said, nobody: Tensor, slot: Tensor, box: Tensor, iou: Tensor) -> Float[Tensor, " M"]:
+        """Cost of pairs; `nobody` is the class term of each slot if it were nobody's."""
+        root = said.probability(slot, box).sqrt_()
         own = (1 - root).log().clamp(min=-100) - root.log().clamp(min=-100)  # torch's BCE has the same limit
-        return self.class_cost * (background[slot] + own) - self.iou_cost * (iou + 1e-7).log()
+        return self.class_cost * (nobody.index_select(0, slot) + own) - self.iou_cost * (iou + 1e-7).log()
 
-    def _inside(
-        self, points: Points, truth: GroundTruth, pred: Predictions, background: Tensor, some: Int[Tensor, " g"]
-    ) -> _Candidates:
+    def _inside(self, points: Points, truth: GroundTruth, said: Said, nobody: Tensor, rows: Rows) -> _Candidates:
         """Slots, boxes, cost and IoU of each box's cheapest points in the box and its square."""
-        pairs = pairs_inside(points, truth.boxes[some].float(), radius=self.radius)
-        box = some[pairs.box]
-        slot = truth.image[box] * len(points) + pairs.point
-        iou = pair_iou(points, truth, pred, slot, box)
-        cost = self.cost(truth, pred, background, slot, box, iou)
-        counts = torch.bincount(pairs.box, minlength=len(some))
-        k = sum_of_best(iou, counts, self.topk).long().clamp(min=1)
-        best = best_of_box(-cost, counts, k)
-        return slot[best], box[best], cost[best], iou[best]
+        pairs = pairs_of_rows(points, truth.boxes.float(), rows)
+        slot = said.slot(pairs)
+        iou = said.iou(slot, pairs)
+        cost = self.cost(said, nobody, slot, pairs.box, iou)
+        return self._cheapest(slot, pairs.box, cost, iou, len(truth))
 
     def _all(
-        self,
-        points: Points,
-        truth: GroundTruth,
-        pred: Predictions,
-        background: Tensor,
-        valid: Bool[Tensor, " S"],
-        some: Int[Tensor, " g"],
+        self, points: Points, truth: GroundTruth, said: Said, nobody: Tensor, valid: Tensor, some: Int[Tensor, " g"]
     ) -> _Candidates:
         """The same with every valid point of the picture as a candidate."""
-        P = len(points)
-        slot = (truth.image[some, None] * P + torch.arange(P, device=some.device)).flatten()
-        here = torch.nonzero(valid[slot]).flatten()
-        row = torch.div(here, P, rounding_mode="floor")
-        slot, box = slot[here], some[row]
-        iou = pair_iou(points, truth, pred, slot, box)
-        ltrb = ltrb_from_boxes(points.xy[slot % P], truth.boxes[box].float())
-        placed = (ltrb.amin(dim=1) > 0) & self._in_square(points, slot % P, ltrb)
-        cost = self.cost(truth, pred, background, slot, box, iou) + torch.where(placed, 0.0, OUT_OF_PLACE)
-        counts = torch.bincount(row, minlength=len(some))
+        pairs = pairs_of_rows(points, truth.boxes.float(), rows_everywhere(points, some))
+        pairs = pairs.keep(valid.index_select(0, said.slot(pairs)))
+        slot = said.slot(pairs)
+        iou = said.iou(slot, pairs)
+        placed = (pairs.ltrb.amin(dim=1) > 0) & self._in_square(points, pairs)
+        cost = self.cost(said, nobody, slot, pairs.box, iou) + torch.where(placed, 0.0, OUT_OF_PLACE)
+        return self._cheapest(slot, pairs.box, cost, iou, len(truth))
+
+    def _cheapest(self, slot: Tensor, box: Tensor, cost: Tensor, iou: Tensor, boxes: int) -> _Candidates:
+        counts = torch.bincount(box, minlength=boxes)
         k = sum_of_best(iou, counts, self.topk).long().clamp(min=1)
-        best = best_of_box(-cost, counts, k)
+        best = torch.nonzero(best_of_box(-cost, counts, k)).flatten()
         return slot[best], box[best], cost[best], iou[best]
 
-    def _valid(self, points: Points, truth: GroundTruth) -> Bool[Tensor, " S"]:
+    def _valid(self, points: Points, truth: GroundTruth, said: Said) -> Bool[Tensor, " S"]:
         """Points, by slot, that lie in a box or in a box's square."""
-        valid = torch.zeros(truth.num_images * len(points), dtype=torch.bool, device=truth.boxes.device)
+        valid = torch.zeros(len(said.sides), dtype=torch.bool, device=truth.boxes.device)
         for some in boxes_by_points(points, truth):
-            P = len(points)
-            point = torch.arange(P, device=some.device).repeat(len(some))
-            box = some.repeat_interleave(P)
-            ltrb = ltrb_from_boxes(points.xy[point], truth.boxes[box].float())
-            near = (ltrb.amin(dim=1) > 0) | self._in_square(points, point, ltrb)
-            valid[(truth.image[box] * P + point)[near]] = True
+            pairs = pairs_of_rows(points, truth.boxes.float(), rows_everywhere(points, some))
+            near = (pairs.ltrb.amin(dim=1) > 0) | self._in_square(points, pairs)
+            valid[said.slot(pairs)[near]] = True
         return valid
 
-    def _in_square(self, points: Points, point: Tensor, ltrb: Float[Tensor, "M 4"]) -> Bool[Tensor, " M"]:
-        away = (ltrb[:, 2:] - ltrb[:, :2]).abs().amax(dim=1) / 2  # from the box's centre
-        return away < self.radius * points.stride[point]
+    def _in_square(self, points: Points, pairs: Pairs) -> Bool[Tensor, " M"]:
+        away = (pairs.ltrb[:, 2:] - pairs.ltrb[:, :2]).abs().amax(dim=1) / 2  # from the box's centre
+        return away < self.radius * points.stride.index_select(0, pairs.point)
 
 
-def _background(pred: Predictions) -> Float[Tensor, " S"]:
-    """Sum over classes of -log(1 - sqrt(p)), by slot."""
-    root = pred.logits.flatten(0, 1).float().sigmoid().sqrt()
-    return -(1 - root).log().clamp(min=-100).sum(dim=1)
+def _nobody(logits: Float[Tensor, "N C"]) -> Float[Tensor, " N"]:
+    """Sum over classes of -log(1 - sqrt(p))."""
+    root = sigmoid(logits).sqrt_()
+    return root.neg_().add_(1).log_().clamp_(min=-100).sum(dim=1).neg_()

@@ -18,14 +18,16 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dsla.assign.best_of_box import best_of_box, sum_of_best
-from dsla.assign.chunks import boxes_by_pairs
+from dsla.assign.best_of_box import best_of_box, kth_best, sum_of_best
+from dsla.assign.chunks import points_of_box, rows_in_portions
 from dsla.assign.contract import Assignment, Predictions
 from dsla.assign.coverage import kept_or, with_coverage
-from dsla.assign.predicted import need, pair_iou, pair_logit
-from dsla.assign.selection import assignment, box_areas, one_box_a_point
-from dsla.geometry import GroundTruth, Pairs, Points, pairs_inside
+from dsla.assign.elementwise import sigmoid, ten_to
+from dsla.assign.predicted import NEAR, WORTH_BOUNDING, Said, need, pair_iou
+from dsla.assign.selection import assignment, box_areas, one_box_a_point, rows_of
+from dsla.geometry import GroundTruth, Pairs, Points, Rows, pairs_of_rows
 
+ROUNDING = 0.05  # more than rounding moves a cost
 _Candidates = tuple[Int[Tensor, " M"], Int[Tensor, " M"], Float[Tensor, " M"], Float[Tensor, " M"]]
 
 
@@ -61,48 +63,81 @@ class SoftDynamic:
     @torch.no_grad()
     def __call__(self, points: Points, truth: GroundTruth, pred: Predictions | None = None) -> Assignment:
         """Assign points to boxes; see `Assigner`."""
-        pred = need(pred, "SoftDynamic")
-        background = _background(pred)
-        found = [self._inside(points, truth, pred, background, some) for some in boxes_by_pairs(points, truth)]
-        if not found:
-            found = [self._inside(points, truth, pred, background, truth.image.new_zeros(0))]
+        said = Said.of(points, truth, need(pred, "SoftDynamic"))
+        rows = rows_of(points, truth)
+        large = points_of_box(rows, len(truth)) > WORTH_BOUNDING * self.topk
+        near = rows_of(points, truth, radius=NEAR, which=large)
+        nobody = said.over_classes(said.touched(near), _nobody)
+        rows = self._worth_a_look(points, truth, said, nobody, near, rows)
+        nobody = said.over_classes(said.touched(rows), _nobody)
+        found = [self._cheapest(points, truth, said, nobody, part) for part in rows_in_portions(rows, len(truth))]
         slot, box, cost, score = (torch.cat(parts) for parts in zip(*found, strict=True))
         best = one_box_a_point(slot, -cost, box_areas(truth)[box], box)
         slot, gt, score = slot[best], box[best], score[best]
         if self.cover:
             slot, gt, row = with_coverage(points, truth, slot, gt)
-            score = kept_or(score, row, pair_iou(points, truth, pred, slot, gt))
+            score = kept_or(score, row, pair_iou(points, truth, need(pred, "SoftDynamic"), slot, gt))
         return assignment(points, truth, slot, gt, score, torch.ones_like(score))
 
-    def _inside(
-        self, points: Points, truth: GroundTruth, pred: Predictions, background: Tensor, some: Int[Tensor, " g"]
-    ) -> _Candidates:
-        """Slots, boxes, cost and IoU of each box's cheapest points."""
-        pairs = pairs_inside(points, truth.boxes[some].float())
-        box = some[pairs.box]
-        slot = truth.image[box] * len(points) + pairs.point
-        iou = pair_iou(points, truth, pred, slot, box)
-        logit = pair_logit(truth, pred, slot, box)
+    def _cost(
+        self, points: Points, truth: GroundTruth, said: Said, nobody: Tensor, rows: Rows
+    ) -> tuple[Pairs, Int[Tensor, " M"], Float[Tensor, " M"], Float[Tensor, " M"]]:
+        """The rows' pairs with slots, cost and IoU; `nobody` is the class term of a slot if it were nobody's."""
+        pairs = pairs_of_rows(points, truth.boxes.float(), rows)
+        slot = said.slot(pairs)
+        iou = said.iou(slot, pairs)
+        logit = said.logit(slot, pairs.box)
         own = _weighted_bce(logit, iou) - _weighted_bce(logit, torch.zeros_like(iou))
-        cost = background[slot] + own - self.iou_cost * (iou + 1e-7).log() + self.centre_term(points, pairs)
-        counts = torch.bincount(pairs.box, minlength=len(some))
+        cost = nobody.index_select(0, slot).add_(own).sub_((iou + 1e-7).log_().mul_(self.iou_cost))
+        return pairs, slot, cost.add_(self.centre_term(points, pairs)), iou
+
+    def _worth_a_look(
+        self, points: Points, truth: GroundTruth, said: Said, nobody: Tensor, near: Rows, rows: Rows
+    ) -> Rows:
+        """Rows of points inside boxes, less those that cannot hold a point that counts.
+
+        A point counts if its IoU is among the `topk` highest of its box, or its cost among the `topk` lowest (k is
+        never more). The points near the centre bound both. The class term is not negative, so a cost of at most u asks
+        for -iou_cost * log(IoU) <= u - centre term, and the centre term grows with the row's distance.
+        """
+        iou, cost = truth.boxes.new_full((2, len(truth)), -torch.inf, dtype=torch.float32)
+        for part in rows_in_portions(near, len(truth)):
+            pairs, _, costs, ious = self._cost(points, truth, said, nobody, part)
+            counts = torch.bincount(pairs.box, minlength=len(truth))
+            iou = torch.maximum(iou, kth_best(ious, counts, self.topk))
+            cost = torch.maximum(cost, kth_best(-costs, counts, self.topk))
+        if self.iou_cost <= 0:
+            return rows
+        top, bottom = truth.boxes.float()[:, [1, 3]].T
+        y, stride = points.xy[:, 1].index_select(0, rows.first), points.stride.index_select(0, rows.first)
+        away = (y - ((top + bottom) / 2).index_select(0, rows.box)).abs() / stride
+        least = ten_to((away - self.centre_radius).clamp(max=30)) + cost.index_select(0, rows.box) - ROUNDING
+        needed = torch.minimum(iou.index_select(0, rows.box), (least / self.iou_cost).exp() - 1e-6)
+        return said.reaching(rows, said.areas(points), truth.boxes.float(), needed)
+
+    def _cheapest(self, points: Points, truth: GroundTruth, said: Said, nobody: Tensor, rows: Rows) -> _Candidates:
+        """Slots, boxes, cost and IoU of each box's cheapest points."""
+        pairs, slot, cost, iou = self._cost(points, truth, said, nobody, rows)
+        counts = torch.bincount(pairs.box, minlength=len(truth))
         k = sum_of_best(iou, counts, self.topk).long().clamp(min=1)
-        best = best_of_box(-cost, counts, k)
-        return slot[best], box[best], cost[best], iou[best]
+        best = torch.nonzero(best_of_box(-cost, counts, k)).flatten()
+        return slot[best], pairs.box[best], cost[best], iou[best]
 
     def centre_term(self, points: Points, pairs: Pairs) -> Float[Tensor, " M"]:
         """10^(distance to the centre in strides - centre_radius)."""
-        away = (pairs.ltrb[:, 2:] - pairs.ltrb[:, :2]).square().sum(dim=1).sqrt() / 2
+        away = (pairs.ltrb[:, 2:] - pairs.ltrb[:, :2]).square_().sum(dim=1).sqrt_().div_(2)
+        away = away.div_(points.stride.index_select(0, pairs.point))
         # Beyond 10^30 float32 would overflow; nothing else in the cost comes near.
-        return 10 ** (away / points.stride[pairs.point] - self.centre_radius).clamp(max=30)
+        return ten_to(away.sub_(self.centre_radius).clamp_(max=30))
 
 
-def _weighted_bce(logit: Float[Tensor, "*M"], target: Float[Tensor, "*M"]) -> Float[Tensor, "*M"]:
+def _weighted_bce(logit: Float[Tensor, " M"], target: Float[Tensor, " M"]) -> Float[Tensor, " M"]:
     bce = F.binary_cross_entropy_with_logits(logit, target, reduction="none")
-    return bce * (target - logit.sigmoid()).square()
+    return bce.mul_((target - sigmoid(logit)).square_())
 
 
-def _background(pred: Predictions) -> Float[Tensor, " S"]:
-    """The class term of each slot if it were nobody's."""
-    logits = pred.logits.flatten(0, 1).float()
-    return _weighted_bce(logits, torch.zeros_like(logits)).sum(dim=1)
+def _nobody(logits: Float[Tensor, "N C"]) -> Float[Tensor, " N"]:
+    """The class term of points that are nobody's: sum over classes of -log(1 - p) * p^2."""
+    x = logits.clamp(min=-80)  # further down exp(-x) overflows, and the term has long been 0
+    rest = x.neg().exp_()
+    return x.add_(rest.log1p()).mul_(rest.add_(1).reciprocal_().square_()).sum(dim=1)

@@ -15,13 +15,24 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dsla.assign.best_of_box import best_of_box
-from dsla.assign.chunks import boxes_by_pairs, boxes_by_points
+from dsla.assign.best_of_box import best_of_box, kth_best
+from dsla.assign.chunks import boxes_by_points, points_of_box, rows_in_portions
 from dsla.assign.contract import Assignment, Predictions
 from dsla.assign.coverage import kept_or, with_coverage
-from dsla.assign.predicted import greatest_of_box, need, pair_iou, pair_probability
-from dsla.assign.selection import assignment, box_areas, one_box_a_point
-from dsla.geometry import GroundTruth, Points, ltrb_from_boxes, pairs_inside
+from dsla.assign.elementwise import power
+from dsla.assign.predicted import NEAR, WORTH_BOUNDING, Said, greatest_of_box, need, pair_iou
+from dsla.assign.selection import assignment, box_areas, one_box_a_point, rows_of
+from dsla.geometry import (
+    GroundTruth,
+    Pairs,
+    Points,
+    Rows,
+    ltrb_from_boxes,
+    pairs_of_rows,
+    rows_everywhere,
+    side_by_side,
+    side_rows,
+)
 
 INSIDE_BY = 0.01  # pixels that a positive must be away from every side, as in the source
 _Candidates = tuple[Int[Tensor, " M"], Int[Tensor, " M"], Float[Tensor, " M"], Float[Tensor, " M"]]
@@ -65,14 +76,13 @@ class TAL:
     @torch.no_grad()
     def __call__(self, points: Points, truth: GroundTruth, pred: Predictions | None = None) -> Assignment:
         """Assign points to boxes; see `Assigner`."""
-        pred = need(pred, "TAL")
+        said = Said.of(points, truth, need(pred, "TAL"))
+        wide = self._widened(points, truth)
         if self.candidates == "inside":
-            wide = replace(truth, boxes=self._widened(points, truth))
-            found = [self._inside(points, truth, pred, some) for some in boxes_by_pairs(points, wide)]
+            rows = self._worth_a_look(points, truth, wide, said)
+            found = [self._inside(points, wide, truth, said, part) for part in rows_in_portions(rows, len(truth))]
         else:
-            found = [self._all(points, truth, pred, some) for some in boxes_by_points(points, truth)]
-        if not found:
-            found = [self._inside(points, truth, pred, truth.image.new_zeros(0))]
+            found = [self._all(points, wide, truth, said, some) for some in boxes_by_points(points, truth)]
         slot, box, t, iou = (torch.cat(parts) for parts in zip(*found, strict=True))
         best = one_box_a_point(slot, iou, box_areas(truth)[box], box)
         slot, gt, t, iou = slot[best], box[best], t[best], iou[best]
@@ -80,35 +90,66 @@ class TAL:
         score = weight = (t * scale[gt]).clamp(max=1)
         if self.cover:
             slot, gt, row = with_coverage(points, truth, slot, gt)
-            score = kept_or(score, row, pair_iou(points, truth, pred, slot, gt))
+            score = kept_or(score, row, pair_iou(points, truth, need(pred, "TAL"), slot, gt))
             weight = kept_or(weight, row, 1.0)  # its only point, so it learns whatever the overlap is
         return assignment(points, truth, slot, gt, score, weight)
 
     def alignment(self, probability: Tensor, iou: Tensor) -> Tensor:
         """t = p^alpha * IoU^beta."""
-        return probability.pow(self.alpha) * iou.pow(self.beta)
+        return power(probability, self.alpha) * power(iou, self.beta)
 
-    def _inside(self, points: Points, truth: GroundTruth, pred: Predictions, some: Int[Tensor, " g"]) -> _Candidates:
-        """Slots, boxes, t and IoU of the best points inside each box."""
-        pairs = pairs_inside(points, self._widened(points, truth)[some])
+    def _worth_a_look(self, points: Points, truth: GroundTruth, wide: Float[Tensor, "G 4"], said: Said) -> Rows:
+        """Rows of points inside boxes, less those that cannot hold one of their box's best.
+
+        The `topk`-th best of the points near the centre bounds that of all from below; since p is at most 1, a point
+        that is better has an IoU of at least that t to the power of 1 / beta.
+        """
+        rows = rows_of(points, replace(truth, boxes=wide))
+        if self.alpha < 0 or self.beta <= 0:
+            return rows
+        large = points_of_box(rows, len(truth)) > WORTH_BOUNDING * self.topk
+        near = rows_of(points, replace(truth, boxes=wide), radius=NEAR, which=large)
+        least = truth.boxes.new_full((len(truth),), -torch.inf, dtype=torch.float32)
+        for part in rows_in_portions(near, len(truth)):
+            pairs, _, t, _ = self._aligned(points, wide, truth, said, part)
+            counts = torch.bincount(pairs.box, minlength=len(truth))
+            least = torch.maximum(least, kth_best(t, counts, self.topk))
+        iou = least.clamp(min=0).pow(1 / self.beta)
+        return said.reaching(rows, said.areas(points), truth.boxes.float(), iou.index_select(0, rows.box))
+
+    def _aligned(
+        self, points: Points, wide: Float[Tensor, "G 4"], truth: GroundTruth, said: Said, rows: Rows
+    ) -> tuple[Pairs, Int[Tensor, " M"], Float[Tensor, " M"], Float[Tensor, " M"]]:
+        """The rows' pairs inside their boxes, with slots, t and IoU."""
+        pairs = pairs_of_rows(points, wide, rows)
         pairs = pairs.keep(pairs.ltrb.amin(dim=1) > INSIDE_BY)
-        box = some[pairs.box]
-        slot = truth.image[box] * len(points) + pairs.point
-        iou = pair_iou(points, truth, pred, slot, box)
-        t = self.alignment(pair_probability(truth, pred, slot, box), iou)
-        best = best_of_box(t, torch.bincount(pairs.box, minlength=len(some)), self.topk) & (t > 0)
-        return slot[best], box[best], t[best], iou[best]
+        if self.small_targets:
+            boxes = side_rows(truth.boxes.float(), pairs.box)
+            xy = points.xy.index_select(0, pairs.point)
+            pairs = replace(pairs, ltrb=side_by_side(ltrb_from_boxes(xy, boxes)))
+        slot = said.slot(pairs)
+        iou = said.iou(slot, pairs)
+        return pairs, slot, self.alignment(said.probability(slot, pairs.box), iou), iou
 
-    def _all(self, points: Points, truth: GroundTruth, pred: Predictions, some: Int[Tensor, " g"]) -> _Candidates:
+    def _inside(
+        self, points: Points, wide: Float[Tensor, "G 4"], truth: GroundTruth, said: Said, rows: Rows
+    ) -> _Candidates:
+        """Slots, boxes, t and IoU of the best points inside each box."""
+        pairs, slot, t, iou = self._aligned(points, wide, truth, said, rows)
+        best = best_of_box(t, torch.bincount(pairs.box, minlength=len(truth)), self.topk) & (t > 0)
+        return slot[best], pairs.box[best], t[best], iou[best]
+
+    def _all(
+        self, points: Points, wide: Float[Tensor, "G 4"], truth: GroundTruth, said: Said, some: Int[Tensor, " g"]
+    ) -> _Candidates:
         """The same of the best points of the whole pyramid, less those outside the box."""
-        P = len(points)
-        box = some.repeat_interleave(P)
-        slot = (truth.image[some, None] * P + torch.arange(P, device=some.device)).flatten()
-        iou = pair_iou(points, truth, pred, slot, box)
-        t = self.alignment(pair_probability(truth, pred, slot, box), iou)
-        best = best_of_box(t, torch.full_like(some, P), self.topk) & (t > 0)
-        slot, box, t, iou = slot[best], box[best], t[best], iou[best]
-        inside = ltrb_from_boxes(points.xy[slot % P], self._widened(points, truth)[box]).amin(1) > INSIDE_BY
+        pairs = pairs_of_rows(points, truth.boxes.float(), rows_everywhere(points, some))
+        slot = said.slot(pairs)
+        iou = said.iou(slot, pairs)
+        t = self.alignment(said.probability(slot, pairs.box), iou)
+        best = best_of_box(t, torch.full_like(some, len(points)), self.topk) & (t > 0)
+        slot, box, t, iou = slot[best], pairs.box[best], t[best], iou[best]
+        inside = ltrb_from_boxes(points.xy[pairs.point[best]], wide[box]).amin(1) > INSIDE_BY
         return slot[inside], box[inside], t[inside], iou[inside]
 
     def _widened(self, points: Points, truth: GroundTruth) -> Float[Tensor, "G 4"]:
