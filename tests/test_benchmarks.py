@@ -5,16 +5,19 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from dsla.assign import AnyAssigner
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "train_step.py"
 
 
-def _run(*options: str) -> subprocess.CompletedProcess[str]:
+def _run(*options: str, script: Path = SCRIPT) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [sys.executable, str(SCRIPT), *options], env=environment, capture_output=True, text=True, timeout=600
+        [sys.executable, str(script), *options], env=environment, capture_output=True, text=True, timeout=600
     )
 
 
@@ -38,6 +41,24 @@ def test_train_step_writes_rows_machine_and_claims(tmp_path: Path) -> None:
     assert "criterion_share" not in twin
     assert [claim["holds"] is None for claim in report["claims"]] == [False, False, ours["memory_mb"] is None, True]
     assert all(claim["claim"] in done.stdout for claim in report["claims"])
+
+
+def test_assign_compares_every_assigner_with_its_dense_form(tmp_path: Path) -> None:
+    file = tmp_path / "assign.json"
+    size = ("--boxes", "3,100", "--height", "128", "--width", "128", "--batch", "2", "--classes", "3")
+    done = _run(*size, "--repeats", "1", "--threads", "1", "--json", str(file), script=SCRIPT.with_name("assign.py"))
+    assert done.returncode == 0, done.stderr
+    report = json.loads(file.read_text())
+    keys = {"assigner", "boxes", "ms", "extra_mb", "dense_ms", "dense_extra_mb"}
+    assert all(keys <= row.keys() and row["ms"] > 0 and row["extra_mb"] > 0 for row in report["rows"])
+    rules = {row["assigner"] for row in report["rows"]}
+    assert {member().name for member in get_args(AnyAssigner)} | {"torchvision fcos"} <= rules
+    assert [row["boxes"] for row in report["rows"] if row["assigner"] == "dsla"] == [3, 100]
+    for row in report["rows"]:
+        # In such a crowd several matchings have about the same sum, and two solvers need not find the same one.
+        least = 0.98 if row["assigner"] in ("poto", "one_to_few") else 0.999
+        assert row["same"] is None or row["same"] >= least, f"{row['assigner']}: other positives, boxes or labels"
+    assert report["claims"][1]["holds"] and all(claim["claim"] in done.stdout for claim in report["claims"])
 
 
 def test_train_step_names_an_unknown_contender() -> None:
