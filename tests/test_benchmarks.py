@@ -55,8 +55,8 @@ def test_assign_compares_every_assigner_with_its_dense_form(tmp_path: Path) -> N
     assert {member().name for member in get_args(AnyAssigner)} | {"torchvision fcos"} <= rules
     assert [row["boxes"] for row in report["rows"] if row["assigner"] == "dsla"] == [3, 100]
     for row in report["rows"]:
-        # In such a crowd several matchings have about the same sum, and two solvers need not find the same one.
-        least = 0.98 if row["assigner"] in ("poto", "one_to_few") else 0.999
+        # In its source's form points out of place cost 1e8 more, which in float32 makes ties of what is no tie.
+        least = 0.98 if row["assigner"] == "simota, all points" else 0.999
         assert row["same"] is None or row["same"] >= least, f"{row['assigner']}: other positives, boxes or labels"
     assert report["claims"][1]["holds"] and all(claim["claim"] in done.stdout for claim in report["claims"])
 
