@@ -69,12 +69,16 @@ def step_table(results: dict[str, Any]) -> str:
     lines += [
         f"| {row['label']} | {row['ms']:.0f} | {row['ratio']:.2f} | {row['memory_mb']:.0f} |" for row in results["rows"]
     ]
-    lines.append("")
+    return "\n".join([*lines, "", *_claims(results)]) + "\n"
+
+
+def _claims(results: dict[str, Any]) -> list[str]:
+    lines: list[str] = []
     for claim in results["claims"]:
         verdict = {True: "holds", False: "does **not** hold", None: "was not measured"}[claim["holds"]]
         measured = "" if claim["measured"] is None else f" ({claim['measured']:.3g})"
         lines.append(f"- {claim['claim']}: {verdict}{measured}")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def points_table(results: dict[str, Any]) -> str:
@@ -90,12 +94,33 @@ def points_table(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def assign_table(results: dict[str, Any]) -> str:
+    """Markdown: time and memory of assigning a batch, an assigner and number of boxes a row."""
+    machine = results["machine"]
+    lines = [
+        f"A batch of {results['batch']} pictures of {results['points']:,} points, {machine['threads']} threads of "
+        f"{machine['cpu']}; made by `python benchmarks/assign.py --json FILE`.",
+        "",
+        "| assigner | boxes a picture | ms | extra MB | dense form, ms | times faster | dense MB a picture |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in results["rows"]:
+        ratio = row["dense_ms"] and row["dense_ms"] / row["ms"]
+        values = (row["ms"], row["extra_mb"], row["dense_ms"], ratio, row["dense_extra_mb"])
+        cells = " | ".join(
+            "" if value is None else f"{value:,.1f}" if value < 100 else f"{value:,.0f}" for value in values
+        )
+        lines.append(f"| {row['assigner']} | {row['boxes']:,} | {cells} |")
+    return "\n".join([*lines, "", *_claims(results)]) + "\n"
+
+
 # Which table a file holds, by a key of it or by its `benchmark`.
 MAKERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "comparison": docs_block,
     "runs": table,
     "train_step": step_table,
     "points_a_box": points_table,
+    "assign": assign_table,
 }
 
 
