@@ -11,9 +11,11 @@ from scenes import Scene, scenes
 
 from dsla.assign import ATSS, DSLA, DW, FCOS, POTO, TAL, Assignment, OneToFew, Predictions, SimOTA, SoftDynamic
 from dsla.assign import best_of_box as rows_module
+from dsla.assign import bounds as bounds_module
 from dsla.assign import chunks as chunks_module
 from dsla.geometry import GroundTruth, Points, ltrb_from_boxes
 
+# No shrinking: it takes minutes, and the scenes are small as they are drawn.
 RULES = settings(
     deadline=None, max_examples=40, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
 )
@@ -181,6 +183,23 @@ def test_portions_do_not_change_a_bit(assigner, number, cells, monkeypatch):
     for name in ("image", "point", "gt", "score", "weight", "ignored", "negative"):
         one, other = getattr(got, name), getattr(expected, name)
         assert one is other is None or torch.equal(one, other), name
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("assigner", [each for each in ASSIGNERS if isinstance(each, TAL | SoftDynamic | DW)], ids=repr)
+def test_bounds_leave_out_nothing_that_counts(assigner, seed, monkeypatch):
+    truth, pred = crowd(80, seed, spread=[0.1, 0.3, 1.0, 3.0][seed])
+    monkeypatch.setattr(bounds_module, "WORTH_IT", 1 << 40)
+    expected = assigner(WIDE, truth, pred)
+    monkeypatch.setattr(bounds_module, "WORTH_IT", 13)
+    got = assigner(WIDE, truth, pred)
+    for name in ("image", "point", "gt"):
+        assert torch.equal(getattr(got, name), getattr(expected, name))
+    exact = not isinstance(assigner, DW)  # it leaves out less than rounding, but not nothing
+    for name in ("score", "weight", "negative"):
+        one, other = getattr(got, name), getattr(expected, name)
+        if one is not None and other is not None:
+            torch.testing.assert_close(one, other, rtol=0, atol=0 if exact else 1e-6)
 
 
 def test_the_dense_form_of_nothing():

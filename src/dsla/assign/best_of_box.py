@@ -25,24 +25,24 @@ def best_of_box(
         counts: (G,) pairs of each box.
         k: how many to keep, for all boxes or for each.
     """
-    chosen = torch.zeros_like(value, dtype=torch.bool)
-    wanted = torch.full_like(counts, k) if isinstance(k, int) else k
-    wanted = torch.minimum(wanted, counts)
+    wanted = torch.minimum(torch.full_like(counts, k) if isinstance(k, int) else k, counts)
+    least = value.new_full((len(counts),), torch.inf)
     for boxes, pairs, valid in _rows(counts):
         few = wanted[boxes]
-        rows = _values(value, pairs, valid)
-        most = min(int(few.max()), rows.shape[1])
-        if most == 0:
-            continue
-        least = rows.topk(most, dim=1).values.gather(1, (few - 1).clamp(min=0)[:, None])
-        mark = (rows > least) & (few > 0)[:, None]
-        level = (rows == least) & valid & (few > 0)[:, None]
-        missing = few - mark.sum(dim=1)
-        if bool((level.sum(dim=1) > missing).any()):
-            level &= level.cumsum(dim=1) <= missing[:, None]
-        mark |= level
-        chosen[pairs[mark]] = True
-    return chosen
+        if most := int(few.max()):
+            best = _values(value, pairs, valid).topk(most, dim=1).values
+            kth = best.gather(1, (few - 1).clamp(min=0)[:, None])[:, 0]
+            least[boxes] = torch.where(few > 0, kth, torch.inf)
+    box = torch.repeat_interleave(counts)
+    bar = least.index_select(0, box)
+    chosen = value >= bar
+    if int(chosen.sum()) == int(wanted.sum()):  # every box has at least what it wants, so it has no more
+        return chosen
+    above, level = value > bar, value == bar
+    missing = wanted - _sums(above, counts)
+    place = level.cumsum(0)  # among the box's equal ones, once those of the boxes before are taken off
+    before = torch.cat([place.new_zeros(1), place])[counts.cumsum(0) - counts]
+    return above | (level & (place <= (before + missing).index_select(0, box)))
 
 
 def sum_of_best(value: Float[Tensor, " M"], counts: Int[Tensor, " G"], k: int) -> Float[Tensor, " G"]:
@@ -62,6 +62,13 @@ def kth_best(value: Float[Tensor, " M"], counts: Int[Tensor, " G"], k: int) -> F
         if k <= rows.shape[1]:
             least[boxes] = rows.topk(k, dim=1).values[:, -1]
     return least
+
+
+def _sums(mark: Bool[Tensor, " M"], counts: Int[Tensor, " G"]) -> Int[Tensor, " G"]:
+    """Marked pairs of each box."""
+    before = torch.cat([counts.new_zeros(1), mark.cumsum(0)])
+    end = counts.cumsum(0)
+    return before[end] - before[end - counts]
 
 
 def _values(value: Float[Tensor, " M"], pairs: Int[Tensor, "R W"], valid: Bool[Tensor, "R W"]) -> Float[Tensor, "R W"]:

@@ -38,11 +38,17 @@ def points_of_box(rows: Rows, boxes: int) -> Int[Tensor, " G"]:
     return before.index_select(0, last).diff(prepend=before[:1])
 
 
-def rows_in_portions(rows: Rows, boxes: int) -> Iterator[Rows]:
-    """Rows of consecutive boxes, never a part of a box, in portions by the number of their points; one at least."""
+def rows_in_portions(rows: Rows, boxes: int, times: int = 1) -> Iterator[Rows]:
+    """Rows of consecutive boxes, never a part of a box, in portions by the number of their points; one at least.
+
+    Args:
+        rows: box after box.
+        boxes: G.
+        times: larger portions, for rules that drop most rows at once.
+    """
     last = torch.bincount(rows.box, minlength=boxes).cumsum(0)  # row after each box's last
     start = 0
-    for some in portions(points_of_box(rows, boxes)):
+    for some in portions(points_of_box(rows, boxes), times * PAIRS):
         end = int(last[some[-1]])
         if end > start:
             yield rows.part(start, end)

@@ -13,7 +13,6 @@ from torch import Tensor
 from dsla.assign.contract import Predictions
 from dsla.assign.elementwise import sigmoid
 from dsla.geometry import (
-    Extremes,
     GroundTruth,
     Pairs,
     Points,
@@ -24,11 +23,7 @@ from dsla.geometry import (
     side_rows,
 )
 
-# Rules that look for a box's best points bound them by those within so many strides of its centre, where a box has at
-# least so many times more points than it may take.
-NEAR, WORTH_BOUNDING = 2.0, 16
 PORTION = 1 << 17  # logits at a time
-SLACK = 1e-4  # by which bounds are widened; rounding moves areas and overlaps by a hundredth of it
 
 
 def need(pred: Predictions | None, who: str) -> Predictions:
@@ -102,23 +97,6 @@ class Said:
         for some in slots.split(max(PORTION // self.classes, 1)):
             total[some] = term(logits.index_select(0, some).float())
         return total
-
-    def areas(self, points: Points) -> Extremes:
-        """Areas of the predicted boxes, to be asked for rows of points."""
-        left, top, right, bottom = self.sides.unbind(dim=1)
-        return Extremes((left + right) * (top + bottom), max(width for _, width in points.sizes))
-
-    def reaching(self, rows: Rows, areas: Extremes, boxes: Float[Tensor, "G 4"], iou: Float[Tensor, " R"]) -> Rows:
-        """Rows in which some predicted box may reach an IoU with the row's box; all rows where that is 0 or less.
-
-        Two boxes overlap at most by the ratio of their areas, smaller to larger, so a row whose predicted boxes are
-        all too small or all too large holds none.
-        """
-        sides = boxes[:, 2:] - boxes[:, :2]
-        area = (sides[:, 0] * sides[:, 1]).index_select(0, rows.box)
-        least, greatest = areas.between(self.start.index_select(0, rows.box) + rows.first, rows.count)
-        iou = iou * (1 - SLACK)
-        return rows.keep((iou <= 0) | ((greatest >= area * iou) & (least * iou <= area)))
 
 
 def pair_iou(

@@ -31,12 +31,14 @@ def rows_of(
     points: Points,
     truth: GroundTruth,
     ranges: Ranges | None = None,
-    radius: float | None = None,
+    radius: float | Float[Tensor, " G"] | None = None,
+    by: float = 0.0,
     which: Bool[Tensor, " G"] | None = None,
 ) -> Rows:
     """`rows_inside` for the boxes that are to be learned, or for those of them that `which` marks."""
     real = torch.nonzero(~truth.ignore if which is None else which & ~truth.ignore).flatten()
-    rows = rows_inside(points, truth.boxes[real].float(), ranges, radius)
+    radius = radius[real] if isinstance(radius, Tensor) else radius
+    rows = rows_inside(points, truth.boxes[real].float(), ranges, radius, by)
     return replace(rows, box=real.index_select(0, rows.box))
 
 

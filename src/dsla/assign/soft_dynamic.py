@@ -19,11 +19,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dsla.assign.best_of_box import best_of_box, kth_best, sum_of_best
-from dsla.assign.chunks import points_of_box, rows_in_portions
+from dsla.assign.bounds import AreaBound, rows_near
+from dsla.assign.chunks import rows_in_portions
 from dsla.assign.contract import Assignment, Predictions
 from dsla.assign.coverage import kept_or, with_coverage
 from dsla.assign.elementwise import sigmoid, ten_to
-from dsla.assign.predicted import NEAR, WORTH_BOUNDING, Said, need, pair_iou
+from dsla.assign.predicted import Said, need, pair_iou
 from dsla.assign.selection import assignment, box_areas, one_box_a_point, rows_of
 from dsla.geometry import GroundTruth, Pairs, Points, Rows, pairs_of_rows
 
@@ -65,12 +66,14 @@ class SoftDynamic:
         """Assign points to boxes; see `Assigner`."""
         said = Said.of(points, truth, need(pred, "SoftDynamic"))
         rows = rows_of(points, truth)
-        large = points_of_box(rows, len(truth)) > WORTH_BOUNDING * self.topk
-        near = rows_of(points, truth, radius=NEAR, which=large)
-        nobody = said.over_classes(said.touched(near), _nobody)
-        rows = self._worth_a_look(points, truth, said, nobody, near, rows)
         nobody = said.over_classes(said.touched(rows), _nobody)
-        found = [self._cheapest(points, truth, said, nobody, part) for part in rows_in_portions(rows, len(truth))]
+        bars, bound = self._bars(points, truth, said, nobody, rows), AreaBound(points, truth, said)
+        found = [
+            self._cheapest(
+                points, truth, said, nobody, bound.reaching(part, self._least_iou(points, truth, part, bars))
+            )
+            for part in rows_in_portions(rows, len(truth), times=4)
+        ]
         slot, box, cost, score = (torch.cat(parts) for parts in zip(*found, strict=True))
         best = one_box_a_point(slot, -cost, box_areas(truth)[box], box)
         slot, gt, score = slot[best], box[best], score[best]
@@ -91,29 +94,38 @@ class SoftDynamic:
         cost = nobody.index_select(0, slot).add_(own).sub_((iou + 1e-7).log_().mul_(self.iou_cost))
         return pairs, slot, cost.add_(self.centre_term(points, pairs)), iou
 
-    def _worth_a_look(
-        self, points: Points, truth: GroundTruth, said: Said, nobody: Tensor, near: Rows, rows: Rows
-    ) -> Rows:
-        """Rows of points inside boxes, less those that cannot hold a point that counts.
+    def _bars(
+        self, points: Points, truth: GroundTruth, said: Said, nobody: Tensor, rows: Rows
+    ) -> tuple[Float[Tensor, " G"], Float[Tensor, " G"]]:
+        """The `topk`-th highest IoU and the `topk`-th lowest cost near each box's centre; 0 and inf if not known.
 
-        A point counts if its IoU is among the `topk` highest of its box, or its cost among the `topk` lowest (k is
-        never more). The points near the centre bound both. The class term is not negative, so a cost of at most u asks
-        for -iou_cost * log(IoU) <= u - centre term, and the centre term grows with the row's distance.
+        A point counts only if it reaches one of them: k is at most `topk`.
         """
-        iou, cost = truth.boxes.new_full((2, len(truth)), -torch.inf, dtype=torch.float32)
-        for part in rows_in_portions(near, len(truth)):
+        iou = torch.zeros_like(truth.boxes[:, 0], dtype=torch.float32)
+        saving = torch.full_like(iou, -torch.inf)
+        for part in rows_in_portions(rows_near(points, truth, rows), len(truth)):
             pairs, _, costs, ious = self._cost(points, truth, said, nobody, part)
             counts = torch.bincount(pairs.box, minlength=len(truth))
             iou = torch.maximum(iou, kth_best(ious, counts, self.topk))
-            cost = torch.maximum(cost, kth_best(-costs, counts, self.topk))
+            saving = torch.maximum(saving, kth_best(-costs, counts, self.topk))
+        return iou, -saving
+
+    def _least_iou(
+        self, points: Points, truth: GroundTruth, rows: Rows, bars: tuple[Float[Tensor, " G"], Float[Tensor, " G"]]
+    ) -> Float[Tensor, " R"]:
+        """The IoU that a point of each row needs to count.
+
+        The class term is not negative and the centre term at least that of the row's distance, so a cost of at most u
+        asks for -iou_cost * log(IoU) <= u - centre term.
+        """
+        iou, cost = (bar.index_select(0, rows.box) for bar in bars)
         if self.iou_cost <= 0:
-            return rows
-        top, bottom = truth.boxes.float()[:, [1, 3]].T
-        y, stride = points.xy[:, 1].index_select(0, rows.first), points.stride.index_select(0, rows.first)
-        away = (y - ((top + bottom) / 2).index_select(0, rows.box)).abs() / stride
-        least = ten_to((away - self.centre_radius).clamp(max=30)) + cost.index_select(0, rows.box) - ROUNDING
-        needed = torch.minimum(iou.index_select(0, rows.box), (least / self.iou_cost).exp() - 1e-6)
-        return said.reaching(rows, said.areas(points), truth.boxes.float(), needed)
+            return torch.zeros_like(iou)
+        middle = (truth.boxes[:, 1] + truth.boxes[:, 3]).float() / 2
+        away = (points.xy[:, 1].index_select(0, rows.first) - middle.index_select(0, rows.box)).abs()
+        away = away / points.stride.index_select(0, rows.first) - self.centre_radius
+        needed = (ten_to(away.clamp(max=30)) - cost - ROUNDING) / self.iou_cost
+        return torch.minimum(iou, needed.exp() - 1e-6)
 
     def _cheapest(self, points: Points, truth: GroundTruth, said: Said, nobody: Tensor, rows: Rows) -> _Candidates:
         """Slots, boxes, cost and IoU of each box's cheapest points."""

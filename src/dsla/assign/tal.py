@@ -16,11 +16,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dsla.assign.best_of_box import best_of_box, kth_best
-from dsla.assign.chunks import boxes_by_points, points_of_box, rows_in_portions
+from dsla.assign.bounds import AreaBound, rows_near
+from dsla.assign.chunks import boxes_by_points, rows_in_portions
 from dsla.assign.contract import Assignment, Predictions
 from dsla.assign.coverage import kept_or, with_coverage
 from dsla.assign.elementwise import power
-from dsla.assign.predicted import NEAR, WORTH_BOUNDING, Said, greatest_of_box, need, pair_iou
+from dsla.assign.predicted import Said, greatest_of_box, need, pair_iou
 from dsla.assign.selection import assignment, box_areas, one_box_a_point, rows_of
 from dsla.geometry import (
     GroundTruth,
@@ -79,10 +80,14 @@ class TAL:
         said = Said.of(points, truth, need(pred, "TAL"))
         wide = self._widened(points, truth)
         if self.candidates == "inside":
-            rows = self._worth_a_look(points, truth, wide, said)
-            found = [self._inside(points, wide, truth, said, part) for part in rows_in_portions(rows, len(truth))]
+            rows = rows_of(points, replace(truth, boxes=wide), by=INSIDE_BY)
+            least, bound = self._least_iou(points, truth, wide, said, rows), AreaBound(points, truth, said)
+            found = [
+                self._inside(points, truth, wide, said, bound.reaching(part, least.index_select(0, part.box)))
+                for part in rows_in_portions(rows, len(truth), times=4)
+            ]
         else:
-            found = [self._all(points, wide, truth, said, some) for some in boxes_by_points(points, truth)]
+            found = [self._all(points, truth, wide, said, some) for some in boxes_by_points(points, truth)]
         slot, box, t, iou = (torch.cat(parts) for parts in zip(*found, strict=True))
         best = one_box_a_point(slot, iou, box_areas(truth)[box], box)
         slot, gt, t, iou = slot[best], box[best], t[best], iou[best]
@@ -98,31 +103,27 @@ class TAL:
         """t = p^alpha * IoU^beta."""
         return power(probability, self.alpha) * power(iou, self.beta)
 
-    def _worth_a_look(self, points: Points, truth: GroundTruth, wide: Float[Tensor, "G 4"], said: Said) -> Rows:
-        """Rows of points inside boxes, less those that cannot hold one of their box's best.
+    def _least_iou(
+        self, points: Points, truth: GroundTruth, wide: Float[Tensor, "G 4"], said: Said, rows: Rows
+    ) -> Float[Tensor, " G"]:
+        """The IoU that a point needs to be among the `topk` best of each box; 0 where it is not known.
 
-        The `topk`-th best of the points near the centre bounds that of all from below; since p is at most 1, a point
-        that is better has an IoU of at least that t to the power of 1 / beta.
+        The `topk`-th best t of the points near the centre is no higher than that of all; since p is at most 1, a point
+        as good has an IoU of at least that t to the power of 1 / beta.
         """
-        rows = rows_of(points, replace(truth, boxes=wide))
+        least = torch.zeros_like(wide[:, 0])
         if self.alpha < 0 or self.beta <= 0:
-            return rows
-        large = points_of_box(rows, len(truth)) > WORTH_BOUNDING * self.topk
-        near = rows_of(points, replace(truth, boxes=wide), radius=NEAR, which=large)
-        least = truth.boxes.new_full((len(truth),), -torch.inf, dtype=torch.float32)
-        for part in rows_in_portions(near, len(truth)):
-            pairs, _, t, _ = self._aligned(points, wide, truth, said, part)
-            counts = torch.bincount(pairs.box, minlength=len(truth))
-            least = torch.maximum(least, kth_best(t, counts, self.topk))
-        iou = least.clamp(min=0).pow(1 / self.beta)
-        return said.reaching(rows, said.areas(points), truth.boxes.float(), iou.index_select(0, rows.box))
+            return least
+        for part in rows_in_portions(rows_near(points, replace(truth, boxes=wide), rows, INSIDE_BY), len(truth)):
+            pairs, _, t, _ = self._aligned(points, truth, wide, said, part)
+            least = torch.maximum(least, kth_best(t, torch.bincount(pairs.box, minlength=len(truth)), self.topk))
+        return least.pow(1 / self.beta)
 
     def _aligned(
-        self, points: Points, wide: Float[Tensor, "G 4"], truth: GroundTruth, said: Said, rows: Rows
+        self, points: Points, truth: GroundTruth, wide: Float[Tensor, "G 4"], said: Said, rows: Rows
     ) -> tuple[Pairs, Int[Tensor, " M"], Float[Tensor, " M"], Float[Tensor, " M"]]:
         """The rows' pairs inside their boxes, with slots, t and IoU."""
         pairs = pairs_of_rows(points, wide, rows)
-        pairs = pairs.keep(pairs.ltrb.amin(dim=1) > INSIDE_BY)
         if self.small_targets:
             boxes = side_rows(truth.boxes.float(), pairs.box)
             xy = points.xy.index_select(0, pairs.point)
@@ -132,22 +133,23 @@ class TAL:
         return pairs, slot, self.alignment(said.probability(slot, pairs.box), iou), iou
 
     def _inside(
-        self, points: Points, wide: Float[Tensor, "G 4"], truth: GroundTruth, said: Said, rows: Rows
+        self, points: Points, truth: GroundTruth, wide: Float[Tensor, "G 4"], said: Said, rows: Rows
     ) -> _Candidates:
         """Slots, boxes, t and IoU of the best points inside each box."""
-        pairs, slot, t, iou = self._aligned(points, wide, truth, said, rows)
+        pairs, slot, t, iou = self._aligned(points, truth, wide, said, rows)
         best = best_of_box(t, torch.bincount(pairs.box, minlength=len(truth)), self.topk) & (t > 0)
+        best = torch.nonzero(best).flatten()
         return slot[best], pairs.box[best], t[best], iou[best]
 
     def _all(
-        self, points: Points, wide: Float[Tensor, "G 4"], truth: GroundTruth, said: Said, some: Int[Tensor, " g"]
+        self, points: Points, truth: GroundTruth, wide: Float[Tensor, "G 4"], said: Said, some: Int[Tensor, " g"]
     ) -> _Candidates:
         """The same of the best points of the whole pyramid, less those outside the box."""
         pairs = pairs_of_rows(points, truth.boxes.float(), rows_everywhere(points, some))
         slot = said.slot(pairs)
         iou = said.iou(slot, pairs)
         t = self.alignment(said.probability(slot, pairs.box), iou)
-        best = best_of_box(t, torch.full_like(some, len(points)), self.topk) & (t > 0)
+        best = torch.nonzero(best_of_box(t, torch.full_like(some, len(points)), self.topk) & (t > 0)).flatten()
         slot, box, t, iou = slot[best], pairs.box[best], t[best], iou[best]
         inside = ltrb_from_boxes(points.xy[pairs.point[best]], wide[box]).amin(1) > INSIDE_BY
         return slot[inside], box[inside], t[inside], iou[inside]

@@ -26,15 +26,18 @@ class Extremes:
             low.append(torch.minimum(low[-1], _ahead(low[-1], reach)))
             high.append(torch.maximum(high[-1], _ahead(high[-1], reach)))
         self._size = len(values)
+        # How many doublings fit into each length, and how far they reach.
+        doublings = [max(length, 1).bit_length() - 1 for length in range(longest + 1)]
+        self._power = torch.tensor(doublings, device=values.device)
+        self._reach = 1 << self._power
         self._low, self._high = torch.cat(low), torch.cat(high)
 
     def between(
         self, first: Int[Tensor, " R"], count: Int[Tensor, " R"]
     ) -> tuple[Float[Tensor, " R"], Float[Tensor, " R"]]:
         """Least and greatest of `count` values (at least one) from each position on."""
-        power = torch.floor(torch.log2(count)).long()  # exact: counts are small whole numbers
-        one = power * self._size + first
-        other = one + count - (1 << power)
+        one = self._power.index_select(0, count).mul_(self._size).add_(first)
+        other = (count - self._reach.index_select(0, count)).add_(one)
         low = torch.minimum(self._low.index_select(0, one), self._low.index_select(0, other))
         high = torch.maximum(self._high.index_select(0, one), self._high.index_select(0, other))
         return low, high

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from dsla.geometry.points import Points
@@ -39,12 +39,21 @@ class Rows:
     count: Int[Tensor, " R"]
     low: Float[Tensor, " R"] | None = None
 
-    def keep(self, mask: Bool[Tensor, " R"]) -> "Rows":
-        """The rows where a mask holds."""
-        index = torch.nonzero(mask).flatten()
+    def keep(self, index: Int[Tensor, " K"]) -> "Rows":
+        """The rows at given indices."""
         low = self.low.index_select(0, index) if self.low is not None else None
         box, first, count = (each.index_select(0, index) for each in (self.box, self.first, self.count))
         return Rows(box, first, count, low)
+
+    def cut(self, longest: int) -> tuple["Rows", Int[Tensor, " K"]]:
+        """The same points in rows of at most so many, and the row that each was a part of."""
+        pieces = torch.div(self.count + (longest - 1), longest, rounding_mode="floor")
+        row = torch.repeat_interleave(pieces)
+        skip = torch.arange(len(row), device=row.device) - (pieces.cumsum(0) - pieces).index_select(0, row)
+        skip *= longest
+        count = (self.count.index_select(0, row) - skip).clamp_(max=longest)
+        low = self.low.index_select(0, row) if self.low is not None else None
+        return Rows(self.box.index_select(0, row), self.first.index_select(0, row) + skip, count, low), row
 
     def part(self, start: int, end: int) -> "Rows":
         """Consecutive rows."""
@@ -132,12 +141,21 @@ def rows_inside(
     points: Points,
     boxes: Float[Tensor, "G 4"],
     ranges: Ranges | None = None,
-    radius: float | None = None,
+    radius: float | Float[Tensor, " G"] | None = None,
+    by: float = 0.0,
 ) -> Rows:
-    """The rows that hold the pairs of `pairs_inside`; their points are those pairs, but for the ranges' low ends."""
+    """The rows that hold the pairs of `pairs_inside`; their points are those pairs, but for the ranges' low ends.
+
+    Args:
+        points: lattice of the pyramid.
+        boxes: (G, 4) xyxy in pixels.
+        ranges: (low, high) of m, a level.
+        radius: for all boxes or for each, in strides.
+        by: pixels that a point must be away from every side, more than which it is inside.
+    """
     limits = _level_limits(points, tuple(ranges) if ranges is not None else None, boxes.device)
     low, _, _, width, _, start = limits
-    first, count = _windows(points, boxes, limits, radius)
+    first, count = _windows(points, boxes, limits, radius, by)
     column, top = first.reshape(-1, 2).unbind(dim=1)
     columns, height = count.reshape(-1, 2).unbind(dim=1)
     height = height * (columns > 0)
@@ -167,28 +185,33 @@ def _lattice_rows(points: Points) -> list[tuple[int, int]]:
 
 
 def _windows(
-    points: Points, boxes: Float[Tensor, "G 4"], limits: _Limits, radius: float | None
+    points: Points,
+    boxes: Float[Tensor, "G 4"],
+    limits: _Limits,
+    radius: float | Float[Tensor, " G"] | None,
+    by: float,
 ) -> tuple[Int[Tensor, "G L 2"], Int[Tensor, "G L 2"]]:
     """First (column, row) and number of columns and rows of the lattice cells of each box, a level."""
     low, high, stride, width, height, _ = limits
     size = torch.stack([width, height], dim=-1)
     step, bound = stride[:, None], high[:, None]
     corner, opposite = boxes[:, None, :2], boxes[:, None, 2:]
-    centre = (corner + opposite) / 2
+    centre, reach = (corner + opposite) / 2, 0.0
     lo, hi = torch.maximum(corner, opposite - bound), torch.minimum(opposite, corner + bound)
     if radius is not None:
-        lo, hi = torch.maximum(lo, centre - step * radius), torch.minimum(hi, centre + step * radius)
+        reach = step * (radius[:, None, None] if isinstance(radius, Tensor) else radius)
+        lo, hi = torch.maximum(lo, centre - reach), torch.minimum(hi, centre + reach)
 
     def after(cell: Tensor) -> Tensor:
         """Whether cells lie beyond the lower end, as the pairs' own numbers say."""
         xy = (cell + points.offset) * step
-        holds = (xy - corner > 0) & (opposite - xy <= bound)
-        return holds if radius is None else holds & (xy > centre - step * radius)
+        holds = (xy - corner > by) & (opposite - xy <= bound)
+        return holds if radius is None else holds & (xy > centre - reach)
 
     def before(cell: Tensor) -> Tensor:
         xy = (cell + points.offset) * step
-        holds = (opposite - xy > 0) & (xy - corner <= bound)
-        return holds if radius is None else holds & (xy < centre + step * radius)
+        holds = (opposite - xy > by) & (xy - corner <= bound)
+        return holds if radius is None else holds & (xy < centre + reach)
 
     # The division rounds, so the first guess is a cell too wide; two exact comparisons then end where the pairs do.
     first = torch.floor(lo / step - points.offset).long().clamp(min=0)
