@@ -152,6 +152,7 @@ def assign_dsla(sizes, strides, offset, boxes, images, predicted, rules):
                         static[b][i][g] = label
             if static[b][i]:
                 winner[b][i] = min(static[b][i], key=lambda g: (-static[b][i][g], boxes[g].area, g))
+    own = [list(row) for row in winner]
     if rules.cover:
         cover(sizes, strides, offset, boxes, winner)
     result = Result(static, winner, ignored=ignored_points(points, boxes, winner))
@@ -159,7 +160,7 @@ def assign_dsla(sizes, strides, offset, boxes, images, predicted, rules):
         for i, g in enumerate(winner[b]):
             if g is None:
                 continue
-            label = static[b][i].get(g, 1.0)  # a point that only coverage gave is its box's best
+            label = static[b][i][g] if own[b][i] == g else 1.0  # a point that coverage gave is its box's best
             reached = iou(boxes[g], points[i], predicted[b][i])
             result.weight[b, i] = label
             result.score[b, i] = reached if rules.iou_only else label * reached if rules.coupling else label
