@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dsla.geometry import GroundTruth, Points, Rows
 
-PAIRS = 1 << 18  # (box, point) pairs of a portion, unless a single box has more: what fits a processor's cache
+PAIRS = 1 << 19  # (box, point) pairs of a portion, unless a single box has more
 
 
 def portions(counts: Int[Tensor, " G"], most: int | None = None) -> Iterator[Int[Tensor, " g"]]:

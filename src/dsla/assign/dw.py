@@ -114,7 +114,7 @@ class DW:
         """The highest IoU of each box whose radius is finite, wherever in the box."""
         bound = AreaBound(points, truth, said)
         rows = rows.keep(torch.nonzero(radius.index_select(0, rows.box) < torch.inf).flatten())
-        for part in rows_in_portions(rows, len(truth), times=4):
+        for part in rows_in_portions(rows, len(truth), times=2):
             pairs = pairs_of_rows(points, truth.boxes.float(), bound.reaching(part, best.index_select(0, part.box)))
             best = torch.maximum(best, greatest_of_box(said.iou(said.slot(pairs), pairs), pairs.box, len(truth)))
         return best

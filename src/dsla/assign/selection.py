@@ -90,7 +90,8 @@ def one_box_a_point(
     chosen = None  # all of them; after the first key few are left
     for key in (-priority, area, box):
         here, value = (slot, key) if chosen is None else (slot.index_select(0, chosen), key.index_select(0, chosen))
-        best = key.new_zeros(slots).scatter_reduce_(0, here, value, "amin", include_self=False)
+        none = torch.inf if key.is_floating_point() else torch.iinfo(key.dtype).max
+        best = key.new_full((slots,), none).scatter_reduce_(0, here, value, "amin")
         kept = torch.nonzero(value == best.index_select(0, here)).flatten()
         chosen = kept if chosen is None else chosen.index_select(0, kept)
     # One pair a slot is left, so that a slot's number is its place in the order.

@@ -72,7 +72,7 @@ class SoftDynamic:
             self._cheapest(
                 points, truth, said, nobody, bound.reaching(part, self._least_iou(points, truth, part, bars))
             )
-            for part in rows_in_portions(rows, len(truth), times=4)
+            for part in rows_in_portions(rows, len(truth), times=2)
         ]
         slot, box, cost, score = (torch.cat(parts) for parts in zip(*found, strict=True))
         best = one_box_a_point(slot, -cost, box_areas(truth)[box], box)

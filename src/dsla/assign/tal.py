@@ -84,7 +84,7 @@ class TAL:
             least, bound = self._least_iou(points, truth, wide, said, rows), AreaBound(points, truth, said)
             found = [
                 self._inside(points, truth, wide, said, bound.reaching(part, least.index_select(0, part.box)))
-                for part in rows_in_portions(rows, len(truth), times=4)
+                for part in rows_in_portions(rows, len(truth), times=2)
             ]
         else:
             found = [self._all(points, truth, wide, said, some) for some in boxes_by_points(points, truth)]
