@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torchvision
@@ -70,6 +70,7 @@ SPEEDUPS = {100: 15.0, 500: 80.0, 1000: 200.0}
 TORCHVISION = "torchvision fcos"
 
 Row = dict[str, Any]
+Result = TypeVar("Result")
 
 
 def main() -> None:
@@ -81,7 +82,10 @@ def main() -> None:
     for boxes in options.boxes:
         truth = crowd(options.batch, boxes, options.height, options.width, options.classes, seed=0)
         pred = half_trained(points, truth, options.classes, seed=1)
-        rows += [_row(name, points, truth, pred, options) for name in options.only if _wanted(name, boxes)]
+        for name in options.only:
+            if _wanted(name, boxes):
+                rows.append(_row(name, points, truth, pred, options))
+                print(f"{boxes:,} boxes, {name}: {rows[-1]['ms']:.1f} ms", file=sys.stderr)
         if boxes <= DENSE_MOST:
             rows.append(_torchvision_row(points, truth, options))
     report = {
@@ -132,16 +136,17 @@ def _row(name: str, points: Points, truth: GroundTruth, pred: Predictions, optio
     def plain() -> Assignment:
         return dense(rule, points, truth, pred)
 
-    row: Row = {"assigner": name, "boxes": boxes, "ms": _milliseconds(ours, options.repeats)}
+    milliseconds, found = _timed(ours, options.repeats)
+    row: Row = {"assigner": name, "boxes": boxes, "ms": milliseconds}
     row["extra_mb"] = extra_memory(ours) / 1e6
     row |= {"dense_ms": None, "dense_extra_mb": None, "same": None}
     if name in options.dense and boxes <= DENSE_MOST:
-        row["dense_ms"] = _milliseconds(plain, min(options.repeats, 3 if boxes <= 100 else 1), warm=boxes <= 100)
+        row["dense_ms"], expected = _timed(plain, min(options.repeats, 3 if boxes <= 100 else 1), warm=boxes <= 100)
         # The dense form takes a picture after the other, so one picture shows its peak.
         first = replace(truth, **_of_picture(truth, 0))
         one = Predictions(pred.logits[:1], pred.ltrb[:1], pred.progress)
         row["dense_extra_mb"] = extra_memory(lambda: dense(rule, points, first, one)) / 1e6
-        row["same"] = _agreement(ours(), plain(), len(points))
+        row["same"] = _agreement(found, expected, len(points))
     return row
 
 
@@ -172,7 +177,7 @@ def _torchvision_row(points: Points, truth: GroundTruth, options: argparse.Names
     return {
         "assigner": TORCHVISION,
         "boxes": boxes,
-        "ms": _milliseconds(call, repeats, warm=boxes <= 100),
+        "ms": _timed(call, repeats, warm=boxes <= 100)[0],
         "extra_mb": extra_memory(call) / 1e6,
         "dense_ms": None,
         "dense_extra_mb": None,
@@ -180,16 +185,17 @@ def _torchvision_row(points: Points, truth: GroundTruth, options: argparse.Names
     }
 
 
-def _milliseconds(call: Callable[[], object], repeats: int, *, warm: bool = True) -> float:
-    """Median of the timed calls."""
+def _timed(call: Callable[[], Result], repeats: int, *, warm: bool = True) -> tuple[float, Result]:
+    """Median milliseconds of the timed calls, and what the last of them gave."""
     if warm:
         call()
-    taken: list[float] = []
+    taken, result = [], None
     for _ in range(repeats):
         began = time.perf_counter()
-        call()
+        result = call()
         taken.append((time.perf_counter() - began) * 1000)
-    return median(taken)
+    assert result is not None
+    return median(taken), result
 
 
 def _agreement(ours: Assignment, plain: Assignment, P: int) -> float:

@@ -1,6 +1,7 @@
 """Collect finished runs into a small JSON file, and write the tables of the documents from such files.
 
     python benchmarks/results.py collect docs/results/bccd.json runs/bccd-* --command 'for seed in ...'
+    python benchmarks/results.py lengths docs/results/lengths.json runs/compare-*/summary.json --picture lengths.png
     python benchmarks/results.py tables README.md docs/results.md
 
 A document marks the place of a table with `<!-- results: docs/results/bccd.json -->` and `<!-- end -->`; what
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from dsla.lab.tables import docs_block
+from dsla.report.comparison import plot_lengths
+from dsla.report.style import save_figure
 
 FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 KEPT = (*FIGURES, "AR100", "best_epoch", "last_epoch", "seed", "epochs", "train_seconds", "data", "versions")
@@ -114,12 +117,80 @@ def assign_table(results: dict[str, Any]) -> str:
     return "\n".join([*lines, "", *_claims(results)]) + "\n"
 
 
+def lengths(summaries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Comparisons of the same methods at several lengths of training as one: AP of each seed and differences."""
+    points: list[dict[str, Any]] = []
+    for summary in summaries:
+        if summary["reference"] != summaries[0]["reference"]:
+            raise SystemExit(f"compared with {summary['reference']}, the others with {summaries[0]['reference']}")
+        differences = {row["assigner"]: row["figures"].get("AP") for row in summary["differences"]}
+        for row in summary["rows"]:
+            told = differences.get(row["assigner"])
+            points.append(
+                {
+                    "data": summary["data"]["name"],
+                    "assigner": row["assigner"],
+                    "steps": summary["schedule"]["steps"],
+                    "seeds": row["seeds"],
+                    "values": row["figures"]["AP"]["values"],
+                    "difference": told and {key: told[key] for key in ("difference", "low", "high", "by_seed")},
+                }
+            )
+    return {
+        "lengths": sorted(points, key=lambda point: (point["data"], point["steps"])),
+        "reference": summaries[0]["reference"],
+        "imgsz": sorted({summary["schedule"]["imgsz"] for summary in summaries}),
+        "commands": [summary["command"] for summary in summaries],
+        "configs": {row["assigner"]: row["config"] for row in summaries[0]["rows"]},
+        "versions": summaries[0]["versions"],
+    }
+
+
+def lengths_table(results: dict[str, Any]) -> str:
+    """Markdown: AP in percent, an assigner a row, a length of training a column, a table a data set."""
+    lines: list[str] = []
+    points = results["lengths"]
+    for data in dict.fromkeys(point["data"] for point in points):
+        mine = [point for point in points if point["data"] == data]
+        steps = sorted({point["steps"] for point in mine})
+        lines += [f"| {data} | " + " | ".join(f"{step:,} steps" for step in steps) + " |"]
+        lines += ["|---|" + "---:|" * len(steps)]
+        for assigner in dict.fromkeys(point["assigner"] for point in mine):
+            by = {point["steps"]: point for point in mine if point["assigner"] == assigner}
+            lines.append(f"| {assigner} | " + " | ".join(_length_cell(by.get(step)) for step in steps) + " |")
+        lines.append("")
+    seeds = max(len(point["seeds"]) for point in points)
+    lines += [
+        f"AP in percent, mean ± standard deviation over {seeds} seeds; in brackets the paired difference to "
+        f"{results['reference']}, **bold** where its 95 % interval over pictures and seeds leaves out zero. Each length "
+        f"is a training of its own with its whole schedule, at {' and '.join(map(str, results['imgsz']))} px; weights "
+        f"of the last epoch. Made by:",
+        "",
+        "```bash",
+        *results["commands"],
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _length_cell(point: dict[str, Any] | None) -> str:
+    if point is None:
+        return "-"
+    cell = _spread(point["values"], 100)
+    if point["difference"] is None:
+        return cell
+    low, high = point["difference"]["low"], point["difference"]["high"]
+    told = f"{100 * point['difference']['difference']:+.1f}".replace("-", "−")
+    return f"{cell} ({told})" if low <= 0 <= high else f"{cell} (**{told}**)"
+
+
 # Which table a file holds, by a key of it or by its `benchmark`.
 MAKERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "comparison": docs_block,
     "runs": table,
     "train_step": step_table,
     "points_a_box": points_table,
+    "lengths": lengths_table,
     "assign": assign_table,
 }
 
@@ -151,12 +222,21 @@ def main() -> None:
     gather.add_argument("out", type=Path)
     gather.add_argument("runs", type=Path, nargs="+")
     gather.add_argument("--command", required=True, help="the shell lines that made the runs")
+    join = commands.add_parser("lengths", help="comparisons of several lengths to one JSON and a figure")
+    join.add_argument("out", type=Path)
+    join.add_argument("summaries", type=Path, nargs="+")
+    join.add_argument("--picture", type=Path, help="draw AP against steps to this file")
     write = commands.add_parser("tables", help="JSON to documents")
     write.add_argument("documents", type=Path, nargs="+")
     chosen = parser.parse_args()
     if chosen.what == "collect":
         text = json.dumps(collect(chosen.runs, chosen.command), indent=1)
         chosen.out.write_text(text + "\n", encoding="utf-8")
+    elif chosen.what == "lengths":
+        joined = lengths([json.loads(path.read_text(encoding="utf-8")) for path in chosen.summaries])
+        chosen.out.write_text(json.dumps(joined, indent=1) + "\n", encoding="utf-8")
+        if chosen.picture:
+            save_figure(plot_lengths(joined["lengths"]), chosen.picture)
     else:
         for document in chosen.documents:
             document.write_text(with_tables(document.read_text(encoding="utf-8"), Path.cwd()), encoding="utf-8")

@@ -25,3 +25,32 @@ def test_spread_is_told_from_two_seeds_on():
     told = {"runs": rows, "command": "make it", "protocol": {"counts": {"pictures": 2, "boxes": 7}}}
     line = results["table"](told).splitlines()[2]
     assert line == "| dsla | 0, 1 | 55.0 ± 7.1 | 55.0 ± 7.1 | 55.0 ± 7.1 | - | 55.0 ± 7.1 | 55.0 ± 7.1 | 1.0 ± 0.0 |"
+
+
+def summary(steps, fcos, low, high):
+    """A comparison of two assigners as far as a table of lengths needs it."""
+    rows = [
+        {"assigner": name, "seeds": [0, 1], "figures": {"AP": {"values": values}}, "config": {}}
+        for name, values in (("dsla", [0.4, 0.5]), ("fcos", fcos))
+    ]
+    told = {"difference": (low + high) / 2, "low": low, "high": high, "by_seed": [low, high]}
+    return {
+        "reference": "dsla",
+        "data": {"name": "cells"},
+        "schedule": {"steps": steps, "imgsz": 128},
+        "rows": rows,
+        "differences": [{"assigner": "fcos", "figures": {"AP": told}}],
+        "command": f"dsla compare cells --epochs {steps}",
+        "versions": {},
+    }
+
+
+def test_lengths_stand_side_by_side_and_only_what_leaves_out_zero_is_bold():
+    joined = results["lengths"]([summary(750, [0.4, 0.6], -0.02, 0.1), summary(250, [0.2, 0.3], -0.3, -0.1)])
+    lines = results["lengths_table"](joined).splitlines()
+    assert lines[0] == "| cells | 250 steps | 750 steps |"
+    assert lines[2:4] == [
+        "| dsla | 45.0 ± 7.1 | 45.0 ± 7.1 |",
+        "| fcos | 25.0 ± 7.1 (**−20.0**) | 50.0 ± 14.1 (+4.0) |",
+    ]
+    assert "dsla compare cells --epochs 250" in lines

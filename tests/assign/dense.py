@@ -278,7 +278,9 @@ def dw(rule: DW, picture: Picture):
     least = fall.masked_fill(~allowed, torch.inf).amin(dim=0)
     most = fall.masked_fill(~allowed, 0).amax(dim=0).clamp(max=1)
     negative = torch.where(iou < 0.5, 1.0, ((fall - least + 1e-12) / (most - least + 1e-12)).clamp(0, 1))
-    taken = take(positive.clamp(max=1), allowed & (positive > about(rule.least * positive.amax(dim=0))))
+    taken = take(
+        positive.clamp(max=1), allowed & (positive > about((rule.least * positive.amax(dim=0)).clamp(min=1e-12)))
+    )
     score = at(positive, taken).clamp(max=1)
     return taken, score, score, at(negative, taken)
 

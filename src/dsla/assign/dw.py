@@ -33,7 +33,7 @@ from dsla.assign.predicted import Said, greatest_of_box, need, sum_over_box
 from dsla.assign.selection import assignment, box_areas, one_box_a_point, rows_of
 from dsla.geometry import GroundTruth, Pairs, Points, Rows, ltrb_giou, ltrb_iou, pairs_of_rows
 
-EPS = 1e-12
+EPS = 1e-12  # sums are no smaller, weights below count as none: float32 would decide by underflow
 E = math.e
 NEGLIGIBLE = 1e-7  # what the points left out may add, as a share of the sum; a float's rounding is about half of it
 _Candidates = tuple[Int[Tensor, " M"], Int[Tensor, " M"], Float[Tensor, " M"], Float[Tensor, " M"]]
@@ -46,7 +46,7 @@ class DW:
     Attributes:
         prior_width: standard deviation of the centre prior, in strides.
         least: points with a smaller positive weight than this share of their box's greatest are left to the
-            background.
+            background; so is a box of which all points lie so far from its centre that no weight exceeds 1e-12.
         cover: give a box without any point the nearest one that fits.
     """
 
@@ -143,7 +143,7 @@ class DW:
         best = torch.maximum(best, greatest_of_box(iou, pairs.box, g))
         negative = _negative_weight(iou, pairs.box, best)
         most = greatest_of_box(positive, pairs.box, g)
-        kept = torch.nonzero(positive > self.least * most.index_select(0, pairs.box)).flatten()
+        kept = torch.nonzero(positive > (self.least * most).clamp(min=EPS).index_select(0, pairs.box)).flatten()
         return slot[kept], pairs.box[kept], positive[kept].clamp(max=1), negative[kept]
 
 
