@@ -58,7 +58,7 @@ class OneToFew:
         """Assign points to boxes; see `Assigner`."""
         pred = need(pred, "OneToFew")
         slot, box, quality = pair_quality(points, truth, pred, self.alpha, self.radius)
-        certain = one_to_one(truth.image[box], box, slot, quality)
+        certain = one_to_one(box, slot, quality)
         t = self.start + (self.end - self.start) * pred.progress
         best = greatest_of_box(quality, box, len(truth))[box]
         degree = (t * quality / best.clamp(min=1e-12)).clamp(0, 1)

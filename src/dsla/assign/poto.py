@@ -52,7 +52,7 @@ class POTO:
     def __call__(self, points: Points, truth: GroundTruth, pred: Predictions | None = None) -> Assignment:
         """Assign points to boxes; see `Assigner`."""
         slot, box, quality = pair_quality(points, truth, need(pred, "POTO"), self.alpha, self.radius)
-        matched = one_to_one(truth.image[box], box, slot, quality)
+        matched = one_to_one(box, slot, quality)
         slot, gt = slot[matched], box[matched]
         order = in_order(slot)
         slot, gt = slot[order], gt[order]
