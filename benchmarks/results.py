@@ -23,6 +23,7 @@ from dsla.report.style import save_figure
 
 FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 KEPT = (*FIGURES, "AR100", "best_epoch", "last_epoch", "seed", "epochs", "train_seconds", "data", "versions")
+LEAST_WEIGHED = 1000  # boxes a picture from which the memory of assigning them is told
 PLACE = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -98,23 +99,38 @@ def points_table(results: dict[str, Any]) -> str:
 
 
 def assign_table(results: dict[str, Any]) -> str:
-    """Markdown: time and memory of assigning a batch, an assigner and number of boxes a row."""
-    machine = results["machine"]
-    lines = [
-        f"A batch of {results['batch']} pictures of {results['points']:,} points, {machine['threads']} threads of "
-        f"{machine['cpu']}; made by `python benchmarks/assign.py --json FILE`.",
+    """Markdown: time and memory of assigning a batch, and how much faster than the dense form; an assigner a row."""
+    machine, rows = results["machine"], results["rows"]
+    counts = sorted({row["boxes"] for row in rows})
+    weighed = [count for count in counts if count >= LEAST_WEIGHED]
+    compared = sorted({row["boxes"] for row in rows if row["dense_ms"]})
+    heads = [f"{count:,}" for count in counts]
+    heads += [f"MB, {count:,}" for count in weighed] + [f"times, {count:,}" for count in compared]
+    lines = ["| boxes a picture | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
+    for assigner in dict.fromkeys(row["assigner"] for row in rows):
+        by = {row["boxes"]: row for row in rows if row["assigner"] == assigner}
+        cells = [_number(by.get(count), "ms") for count in counts]
+        cells += [_number(by.get(count), "extra_mb") for count in weighed]
+        cells += [_times(by.get(count)) for count in compared]
+        lines.append(f"| {assigner} | " + " | ".join(cells) + " |")
+    lines += [
         "",
-        "| assigner | boxes a picture | ms | extra MB | dense form, ms | times faster | dense MB a picture |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        f"Milliseconds for a batch of {results['batch']} pictures of {results['points']:,} points, MB of extra memory, "
+        f"and times faster than the dense form of the same rule; medians, {machine['threads']} threads of "
+        f"{machine['cpu']}. Made by `python benchmarks/assign.py --json FILE`.",
+        "",
     ]
-    for row in results["rows"]:
-        ratio = row["dense_ms"] and row["dense_ms"] / row["ms"]
-        values = (row["ms"], row["extra_mb"], row["dense_ms"], ratio, row["dense_extra_mb"])
-        cells = " | ".join(
-            "" if value is None else f"{value:,.1f}" if value < 100 else f"{value:,.0f}" for value in values
-        )
-        lines.append(f"| {row['assigner']} | {row['boxes']:,} | {cells} |")
-    return "\n".join([*lines, "", *_claims(results)]) + "\n"
+    return "\n".join([*lines, *_claims(results)]) + "\n"
+
+
+def _number(row: dict[str, Any] | None, key: str) -> str:
+    if row is None:
+        return ""
+    return f"{row[key]:,.1f}" if row[key] < 10 else f"{row[key]:,.0f}"
+
+
+def _times(row: dict[str, Any] | None) -> str:
+    return f"{row['dense_ms'] / row['ms']:,.0f}" if row and row["dense_ms"] else ""
 
 
 def lengths(summaries: list[dict[str, Any]]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from dsla.assign.contract import Assignment, Predictions
 from dsla.assign.coverage import kept_or, with_coverage
 from dsla.assign.predicted import Said, greatest_of_box, need, sum_over_box
 from dsla.assign.selection import assignment, box_areas, one_box_a_point, rows_of
-from dsla.geometry import GroundTruth, Pairs, Points, Rows, ltrb_giou, ltrb_iou, pairs_of_rows
+from dsla.geometry import GroundTruth, Pairs, Points, Rows, ltrb_iou_giou, pairs_of_rows
 
 EPS = 1e-12  # sums are no smaller, weights below count as none: float32 would decide by underflow
 E = math.e
@@ -126,11 +126,12 @@ class DW:
         pairs = pairs_of_rows(points, truth.boxes.float(), rows)
         slot = said.slot(pairs)
         ltrb = said.ltrb(slot)
-        p = (ltrb_giou(ltrb, pairs.ltrb) - 1).mul_(5).exp_().mul_(said.probability(slot, pairs.box))
+        iou, giou = ltrb_iou_giou(ltrb, pairs.ltrb)
+        p = giou.sub_(1).mul_(5).exp_().mul_(said.probability(slot, pairs.box))
         away = (pairs.ltrb[:, 2:] - pairs.ltrb[:, :2]).square_().sum(dim=1)
         stride = points.stride.square() * (-8 * self.prior_width**2)  # twice the way to the centre was squared
         share = away.div_(stride.index_select(0, pairs.point)).exp_().mul_(p)
-        return pairs, slot, p, share, ltrb_iou(ltrb, pairs.ltrb).clamp_(0, 1)
+        return pairs, slot, p, share, iou.clamp_(0, 1)
 
     def _weights(
         self, points: Points, truth: GroundTruth, said: Said, best: Float[Tensor, " G"], rows: Rows

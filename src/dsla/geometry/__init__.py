@@ -1,6 +1,6 @@
 """Boxes, points and lattice pairs: the ground under everything, on torch alone."""
 
-from dsla.geometry.boxes import EPS, boxes_from_ltrb, ltrb_from_boxes, ltrb_giou, ltrb_iou, ltrb_overlap
+from dsla.geometry.boxes import EPS, boxes_from_ltrb, ltrb_from_boxes, ltrb_giou, ltrb_iou, ltrb_iou_giou, ltrb_overlap
 from dsla.geometry.extremes import Extremes
 from dsla.geometry.pairs import (
     Pairs,
@@ -28,6 +28,7 @@ __all__ = [
     "ltrb_from_boxes",
     "ltrb_giou",
     "ltrb_iou",
+    "ltrb_iou_giou",
     "ltrb_overlap",
     "pairs_inside",
     "pairs_of_rows",

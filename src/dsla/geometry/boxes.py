@@ -40,7 +40,15 @@ def ltrb_iou(a: Float[Tensor, "N 4"], b: Float[Tensor, "N 4"], eps: float = EPS)
 
 def ltrb_giou(a: Float[Tensor, "N 4"], b: Float[Tensor, "N 4"], eps: float = EPS) -> Float[Tensor, " N"]:
     """GIoU of two boxes around the same point, row by row, in (-1, 1]."""
+    return ltrb_iou_giou(a, b, eps)[1]
+
+
+def ltrb_iou_giou(
+    a: Float[Tensor, "N 4"], b: Float[Tensor, "N 4"], eps: float = EPS
+) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
+    """Both at once, for little more than the price of one."""
     intersection, union = ltrb_overlap(a, b)
     far = torch.maximum(a, b)
     hull = (far[:, 0] + far[:, 2]) * (far[:, 1] + far[:, 3])
-    return intersection / union.clamp(min=eps) - (hull - union) / hull.clamp(min=eps)
+    iou = intersection / union.clamp(min=eps)
+    return iou, iou - (hull - union) / hull.clamp(min=eps)
