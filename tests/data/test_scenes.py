@@ -192,3 +192,19 @@ def test_written_scenes_are_a_coco_data_set(tmp_path: Path) -> None:
                 assert picture.size == (image["width"], image["height"]) == (96, 96)
     train, val = (json.loads((tmp_path / f"{split}.json").read_text()) for split in ("train", "val"))
     assert not {i["file_name"] for i in train["images"]} & {i["file_name"] for i in val["images"]}
+
+
+def test_pictures_are_kept_within_bounds_and_are_the_callers_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dsla.data.scenes.PAINTED_BYTES", 3 * 64 * 64)
+    painted: list[int] = []
+    paint = Scene.paint
+    monkeypatch.setattr(Scene, "paint", lambda scene: painted.append(1) or paint(scene))
+    data = Scenes(count=2, seed=3, size=64)
+    first = data.sample(0).image
+    expected = first.clone()
+    first.zero_()
+    assert torch.equal(data.sample(0).image, expected)
+    assert len(painted) == 1
+    second = data.sample(1).image
+    assert torch.equal(data.sample(1).image, second)
+    assert len(painted) == 3  # there is room for one

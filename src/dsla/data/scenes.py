@@ -17,10 +17,13 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float32, Int64, UInt8
+from torch import Tensor
 
 from dsla.data.dataset import SCENES_VAL_SEED, Record
 from dsla.data.sample import Sample
 from dsla.data.scene_composition import SCENE_CLASSES, Scene, SceneOptions, compose
+
+PAINTED_BYTES = 256 * 2**20  # of pictures that a data set keeps, since painting takes longer than a step of training
 
 __all__ = ["SCENE_CLASSES", "SceneOptions", "Scenes", "draw_scene", "write_scenes"]
 
@@ -63,6 +66,8 @@ class Scenes:
             )
         self.count, self.seed, self.options = count, seed, SceneOptions(size=(height, width))
         self._records: dict[int, Record] = {}
+        self._paintings: dict[int, UInt8[Tensor, "3 H W"]] = {}
+        self._kept = PAINTED_BYTES // (3 * height * width)
 
     def __len__(self) -> int:
         return self.count
@@ -71,11 +76,16 @@ class Scenes:
         return f"Scenes(count={self.count}, seed={self.seed}, size={self.options.size})"
 
     def sample(self, index: int) -> Sample:
-        """Draw a scene."""
-        scene = compose(self.seed, self._checked(index), self.options)
-        record = self._remember(index, scene)
+        """Draw a scene, or take it from those drawn before."""
+        image, record = self._paintings.get(self._checked(index)), self._records.get(index)
+        if image is None or record is None:
+            scene = compose(self.seed, index, self.options)
+            record = self._remember(index, scene)
+            image = torch.from_numpy(np.array(scene.paint())).permute(2, 0, 1).contiguous()
+            if len(self._paintings) < self._kept:
+                self._paintings[index] = image
         return Sample(
-            image=torch.from_numpy(np.array(scene.paint())).permute(2, 0, 1).contiguous(),
+            image=image.clone(),  # a caller may draw on it
             boxes=record.boxes,
             labels=record.labels,
             ignore=record.ignore,
