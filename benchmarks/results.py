@@ -2,6 +2,7 @@
 
     python benchmarks/results.py collect docs/results/bccd.json runs/bccd-* --command 'for seed in ...'
     python benchmarks/results.py lengths docs/results/lengths.json runs/compare-*/summary.json --picture lengths.png
+    python benchmarks/results.py effects docs/results/effects.json docs/results/switches.json
     python benchmarks/results.py tables README.md docs/results.md
 
 A document marks the place of a table with `<!-- results: docs/results/bccd.json -->` and `<!-- end -->`; what
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dsla.lab.conclusions import signed
 from dsla.lab.tables import docs_block
 from dsla.report.comparison import plot_lengths
 from dsla.report.style import save_figure
@@ -196,8 +198,42 @@ def _length_cell(point: dict[str, Any] | None) -> str:
     if point["difference"] is None:
         return cell
     low, high = point["difference"]["low"], point["difference"]["high"]
-    told = f"{100 * point['difference']['difference']:+.1f}".replace("-", "−")
+    told = signed(100 * point["difference"]["difference"])
     return f"{cell} ({told})" if low <= 0 <= high else f"{cell} (**{told}**)"
+
+
+SWITCHES = {"r": "interval relaxation", "c": "core zone", "i": "IoU coupling"}
+
+
+def effects(summary: dict[str, Any], name: str) -> dict[str, Any]:
+    """What each of DSLA's switches does on average over the states of the other two, from a comparison of all eight.
+
+    Args:
+        summary: of variants r0c0i0 to r1c1i0, and dsla, which has all three on.
+        name: of its file, for the record.
+    """
+    runs = {
+        "r1c1i1" if row["assigner"] == summary["reference"] else row["assigner"]: row["figures"]["AP"]["values"]
+        for row in summary["rows"]
+    }
+    rows: list[dict[str, Any]] = []
+    for letter, words in SWITCHES.items():
+        pairs = [(values, runs[label.replace(f"{letter}0", f"{letter}1")]) for label, values in runs.items()
+                 if f"{letter}0" in label]  # fmt: skip
+        steps = [[on - off for off, on in zip(*pair, strict=True)] for pair in pairs]
+        rows.append({"switch": words, "by_seed": [statistics.mean(seed) for seed in zip(*steps, strict=True)]})
+        rows[-1]["pairs"] = [statistics.mean(pair) for pair in steps]
+    return {"effects": rows, "from": name, "seeds": summary["seeds"], "data": summary["data"]["name"]}
+
+
+def effects_table(results: dict[str, Any]) -> str:
+    """Markdown: points of AP that each switch brings, a switch a row."""
+    lines = ["| turned on | points of AP | by seed | least and most over the other switches |", "|---|---:|---|---|"]
+    for row in results["effects"]:
+        by_seed = ", ".join(signed(100 * value) for value in row["by_seed"])
+        ends = " to ".join(signed(100 * value) for value in (min(row["pairs"]), max(row["pairs"])))
+        lines.append(f"| {row['switch']} | {signed(100 * statistics.mean(row['by_seed']))} | {by_seed} | {ends} |")
+    return "\n".join(lines) + "\n"
 
 
 # Which table a file holds, by a key of it or by its `benchmark`.
@@ -207,6 +243,7 @@ MAKERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "train_step": step_table,
     "points_a_box": points_table,
     "lengths": lengths_table,
+    "effects": effects_table,
     "assign": assign_table,
 }
 
@@ -242,6 +279,9 @@ def main() -> None:
     join.add_argument("out", type=Path)
     join.add_argument("summaries", type=Path, nargs="+")
     join.add_argument("--picture", type=Path, help="draw AP against steps to this file")
+    factorial = commands.add_parser("effects", help="a comparison of all switches to the effect of each")
+    factorial.add_argument("out", type=Path)
+    factorial.add_argument("summary", type=Path)
     write = commands.add_parser("tables", help="JSON to documents")
     write.add_argument("documents", type=Path, nargs="+")
     chosen = parser.parse_args()
@@ -253,6 +293,9 @@ def main() -> None:
         chosen.out.write_text(json.dumps(joined, indent=1) + "\n", encoding="utf-8")
         if chosen.picture:
             save_figure(plot_lengths(joined["lengths"]), chosen.picture)
+    elif chosen.what == "effects":
+        told = effects(json.loads(chosen.summary.read_text(encoding="utf-8")), chosen.summary.name)
+        chosen.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     else:
         for document in chosen.documents:
             document.write_text(with_tables(document.read_text(encoding="utf-8"), Path.cwd()), encoding="utf-8")

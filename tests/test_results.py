@@ -54,3 +54,19 @@ def test_lengths_stand_side_by_side_and_only_what_leaves_out_zero_is_bold():
         "| fcos | 25.0 ± 7.1 (**−20.0**) | 50.0 ± 14.1 (+4.0) |",
     ]
     assert "dsla compare cells --epochs 250" in lines
+
+
+def test_the_effect_of_a_switch_is_its_mean_step_over_the_others():
+    """AP made of known parts: 1 for relaxation, 2 for the core zone, 4 for coupling, 8 more where the last two meet."""
+    rows = []
+    for r, c, i in [(r, c, i) for r in (0, 1) for c in (0, 1) for i in (0, 1)]:
+        value = (10 + r + 2 * c + 4 * i + 8 * c * i) / 100
+        name = "dsla" if r and c and i else f"r{r}c{c}i{i}"
+        rows.append({"assigner": name, "figures": {"AP": {"values": [value, value + 0.1]}}})
+    told = {"rows": rows, "reference": "dsla", "seeds": [0, 1], "data": {"name": "scenes"}}
+    lines = results["effects_table"](results["effects"](told, "switches.json")).splitlines()
+    assert lines[2:] == [
+        "| interval relaxation | +1.0 | +1.0, +1.0 | +1.0 to +1.0 |",
+        "| core zone | +6.0 | +6.0, +6.0 | +2.0 to +10.0 |",
+        "| IoU coupling | +8.0 | +8.0, +8.0 | +4.0 to +12.0 |",
+    ]
