@@ -11,7 +11,6 @@ Letters: B images, K places of the kernel, S channels of the convolution `offset
 
 from typing import Literal, TypeAlias
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.ops import deform_conv2d
@@ -63,9 +62,7 @@ class DeformConv(nn.Conv2d):
     def forward(self, input: Float[Tensor, "B _ _ _"]) -> Float[Tensor, "B _ _ _"]:
         return self._deformed(input, self.weight, self.bias)
 
-    def _deformed(
-        self, x: Float[Tensor, "B _ _ _"], weight: Tensor, bias: Tensor | None
-    ) -> Float[Tensor, "B _ _ _"]:
+    def _deformed(self, x: Float[Tensor, "B _ _ _"], weight: Tensor, bias: Tensor | None) -> Float[Tensor, "B _ _ _"]:
         said: Float[Tensor, "B S _ _"] = self.offset(x)
         places = self.kernel_size[0] * self.kernel_size[1]
         mask = said[:, 2 * places :].sigmoid() if self.version == "v2" else None

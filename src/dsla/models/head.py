@@ -190,5 +190,7 @@ def _fill_bias(conv: nn.Conv2d, value: float) -> None:
 
 
 def _without_autocast(x: Tensor) -> AbstractContextManager[object]:
+    if x.is_meta:  # has no autocast to be asked about
+        return nullcontext()
     kind = x.device.type
     return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
