@@ -162,9 +162,9 @@ def lengths_table(results: dict[str, Any]) -> str:
     seeds = max(len(point["seeds"]) for point in points)
     lines += [
         f"AP in percent, mean ± standard deviation over {seeds} seeds; in brackets the paired difference to "
-        f"{results['reference']}, **bold** where its 95 % interval over pictures and seeds leaves out zero. Each length "
-        f"is a training of its own with its whole schedule, at {' and '.join(map(str, results['imgsz']))} px; weights "
-        f"of the last epoch. Made by:",
+        f"{results['reference']}, **bold** where its 95 % interval over pictures and seeds leaves out zero. Each "
+        f"length is a training of its own with its whole schedule, at {' and '.join(map(str, results['imgsz']))} px; "
+        f"weights of the last epoch. Made by:",
         "",
         "```bash",
         *results["commands"],

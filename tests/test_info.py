@@ -26,7 +26,7 @@ def test_a_recipe_by_its_name(capsys):
     told, count = rows(ran.out), outline_of(recipe("r50-1x")).complexity
     assert ran.status == 0 and ran.out.strip().startswith("r50-1x: DSLA with ResNet-50")
     assert told["parameters"].startswith(f"{count.parameters:,} for 80 classes, of which {count.trainable:,}")
-    assert told["backbone"] == "resnet50.tv_in1k, weights timm, BGR, caffe style, 1 frozen"
+    assert told["backbone"] == "resnet50.tv_in1k, weights timm, BGR, caffe style, first 1 of its stages frozen"
     assert told["multiply-adds"].endswith("G for a picture of 800 x 1333 px")
     assert told["warm-up"] == "500 steps, constant from 0.333"
 

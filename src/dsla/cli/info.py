@@ -91,5 +91,5 @@ def _backbone(model: "ModelSettings") -> str:
     if model.dcn:
         words.append(f"deformable {model.dcn} in {model.dcn_stages} stages")
     if model.frozen_stages:
-        words.append(f"{model.frozen_stages} frozen")
+        words.append(f"first {model.frozen_stages} of its stages frozen")
     return ", ".join(words)

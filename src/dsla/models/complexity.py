@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torchvision.ops  # noqa: F401  (registers the operator that is named below)
+import torchvision.ops  # noqa: F401  # pyright: ignore[reportUnusedImport]  # registers what is named below
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
