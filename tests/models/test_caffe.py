@@ -28,20 +28,19 @@ def test_the_first_convolution_of_a_stage_has_its_stride(name):
     assert [f.shape for f in moved(x)] == [f.shape for f in plain(x)]
 
 
-@pytest.mark.parametrize(("name", "published"), [("resnet50", 3.8e9), ("resnet101", 7.6e9)])
-def test_multiply_adds_are_those_of_the_paper(name, published):
-    """He et al., table 1, count 3.8 and 7.6 thousand million at 224 px; the other style has 8 and 4 % more."""
+def test_multiply_adds_are_those_of_the_paper():
+    """He et al., table 1, count 3.8 thousand million for ResNet-50 at 224 px; the other style has 6 % more."""
     with torch.device("meta"):
-        net = timm.create_model(name)
+        net = timm.create_model("resnet50")
     counts = []
     for change in (False, True):
         if change:
-            stride_in_first(name, net)
+            stride_in_first("resnet50", net)
         with FlopCounterMode(display=False) as counter:
             net(torch.zeros(1, 3, 224, 224, device="meta"))
         counts.append(counter.get_total_flops() / 2)
-    assert counts[1] == pytest.approx(published, rel=0.02)
-    assert counts[0] > 1.03 * counts[1]
+    assert counts[1] == pytest.approx(3.8e9, rel=0.02)
+    assert counts[0] > 1.05 * counts[1]
 
 
 def test_pixels_are_not_scaled():
