@@ -57,8 +57,12 @@ class ModelSettings(Settings):
     freeze_affine: bool = Field(default=True, description="frozen batch norms keep scale and shift too")
     style: Literal["pytorch", "caffe"] = Field(default="pytorch", description="where a ResNet has its strides")
     colour: Literal["rgb", "bgr"] = Field(default="rgb", description="order of the channels the weights expect")
-    mean: tuple[float, float, float] | None = Field(default=None, description="of them in [0, 1]; null: the weights'")
-    std: tuple[float, float, float] | None = Field(default=None, description="of them in [0, 1]; null: the weights'")
+    mean: tuple[float, float, float] | None = Field(
+        default=None, description="subtracted, of pixels in [0, 1]; null: the weights'"
+    )
+    std: tuple[float, float, float] | None = Field(
+        default=None, description="divided by after that; null: the weights'"
+    )
     dcn: Literal["v1", "v2"] | None = Field(default=None, description="deformable convolutions in the backbone")
     dcn_stages: int = Field(default=0, ge=0, le=3, description="its last stages that have them")
     head_dcn: bool = Field(default=False, description="deformable last convolutions (v2) in the head's towers")
