@@ -40,7 +40,9 @@ def r50_1x() -> Config:
         dsla train coco --recipe r50-1x --weights resnet50_caffe.pth --set model.style=caffe --set model.colour=bgr
 
     which subtracts the mean (103.53, 116.28, 123.675) of detectron2's file. The log's own file is an older one, with
-    the mean (102.9801, 115.9465, 122.7717): add `--set "model.mean=[0.403844,0.454692,0.481458]"`.
+    the mean (102.9801, 115.9465, 122.7717): add `--set "model.mean=[0.403844,0.454692,0.481458]"`. It also holds biases
+    of convolutions, which mmdetection ignores and `--weights` refuses: take the keys `*conv?.bias` and
+    `*downsample.0.bias` out of it first.
     """
     return Config(
         assigner=DSLA.official(),
