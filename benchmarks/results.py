@@ -236,6 +236,21 @@ def effects_table(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def recipes_table(results: dict[str, Any]) -> str:
+    """Markdown: parts, parameters and multiply-adds, a recipe a row."""
+    lines = [
+        "| recipe | backbone by timm | epochs x batch | px, h x w | parameters, M | that learn, M | multiply-adds, G |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for row in results["recipes"]:
+        size = " x ".join(map(str, row["size"]))
+        millions = f"{row['parameters'] / 1e6:.2f} | {row['trainable'] / 1e6:.2f}"
+        schedule = f"{row['epochs']} x {row['batch']}"
+        giga = f"{row['multiply_adds'] / 1e9:.1f}"
+        lines.append(f"| `{row['recipe']}` | `{row['backbone']}` | {schedule} | {size} | {millions} | {giga} |")
+    return "\n".join(lines) + "\n"
+
+
 # Which table a file holds, by a key of it or by its `benchmark`.
 MAKERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "comparison": docs_block,
@@ -245,6 +260,7 @@ MAKERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "lengths": lengths_table,
     "effects": effects_table,
     "assign": assign_table,
+    "recipes": recipes_table,
 }
 
 

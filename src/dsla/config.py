@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -28,6 +28,9 @@ class DataSettings(Settings):
     path: str | None = Field(default=None, description="folder of labelled pictures, or scenes")
     imgsz: int = Field(default=320, ge=32, description="longest side of a picture as the network sees it, in pixels")
     shorter: int | None = Field(default=None, ge=32, description="shortest side, where it binds before the longest")
+    shorter_choices: tuple[Annotated[int, Field(ge=32)], ...] = Field(
+        default=(), description="shortest sides that training draws from, in place of shorter"
+    )
     batch: int = Field(default=8, ge=1, description="pictures a step, over all processes")
     workers: int = Field(default=2, ge=0, description="processes that load pictures; 0 loads in the main one")
     single_class: bool = Field(default=False, description="all classes as one, named object")
@@ -50,6 +53,21 @@ class ModelSettings(Settings):
     freeze_norm: bool = Field(default=True, description="keep the backbone's batch norms as they came")
     extra_from: Literal["c5", "p5"] = Field(default="p5", description="where P6 starts from")
     prior: float = Field(default=0.01, gt=0, lt=1, description="class probability at the start")
+    initial_side: float | None = Field(default=None, ge=0, description="sides at the start, strides; pixels for exp")
+    freeze_affine: bool = Field(default=True, description="frozen batch norms keep scale and shift too")
+    style: Literal["pytorch", "caffe"] = Field(default="pytorch", description="where a ResNet has its strides")
+    colour: Literal["rgb", "bgr"] = Field(default="rgb", description="order of the channels the weights expect")
+    mean: tuple[float, float, float] | None = Field(
+        default=None, description="subtracted, of pixels in [0, 1]; null: the weights'"
+    )
+    std: tuple[float, float, float] | None = Field(
+        default=None, description="divided by after that; null: the weights'"
+    )
+    dcn: Literal["v1", "v2"] | None = Field(default=None, description="deformable convolutions in the backbone")
+    dcn_stages: int = Field(default=0, ge=0, le=3, description="its last stages that have them")
+    head_dcn: bool = Field(default=False, description="deformable last convolutions (v2) in the head's towers")
+    drop_path: float = Field(default=0.0, ge=0, lt=1, description="stochastic depth of the backbone")
+    feature_norm: bool = Field(default=False, description="layer norms on the backbone's features")
 
 
 class LossSettings(Settings):
@@ -73,7 +91,8 @@ class OptimSettings(Settings):
     weight_decay: float = Field(default=0.05, ge=0, description="none on norms and biases")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="SGD only")
     bias_factor: float = Field(default=1.0, gt=0, description="learning rate of biases, as a factor")
-    warmup: int = Field(default=100, ge=0, description="steps of linear warm-up")
+    warmup: int = Field(default=100, ge=0, description="steps of warm-up")
+    warmup_kind: Literal["linear", "constant"] = Field(default="linear", description="rise to the rate, or stay below")
     warmup_start: float = Field(default=0.05, ge=0, le=1, description="factor of the learning rate in the first step")
     schedule: Literal["cosine", "step"] = "cosine"
     final: float = Field(default=0.01, ge=0, le=1, description="factor at the end of the cosine")

@@ -124,6 +124,32 @@ def test_mosaic_stops_for_the_last_epochs(data: CocoData) -> None:
         assert not torch.equal(view[epoch, 1].image, without[epoch, 1].image)
 
 
+def test_the_shorter_side_is_drawn_for_each_picture_and_epoch(data: CocoData) -> None:
+    plain = Augment(scale=(1.0, 1.0))
+    sizes = {48: (48, 64), 60: (60, 80), 32: (32, 43)}  # of pictures of 30 x 40
+    view = TrainView(data, plain, Resize(96, 90), seed=0, shorter_choices=tuple(sizes))
+    seen = [[view[epoch, index].size for index in range(11)] for epoch in range(4)]
+    assert {size for epoch in seen for size in epoch} == set(sizes.values())
+    assert seen[0] != seen[1]
+    again = TrainView(data, plain, Resize(96, 90), seed=0, shorter_choices=tuple(sizes))
+    assert [again[3, index].size for index in range(11)] == seen[3]
+    other = TrainView(data, plain, Resize(96, 90), seed=1, shorter_choices=tuple(sizes))
+    assert [other[3, index].size for index in range(11)] != seen[3]
+
+
+def test_one_choice_changes_nothing_else(data: CocoData) -> None:
+    alone, chosen = (
+        TrainView(data, Augment(), Resize(64, 40), 0),
+        TrainView(data, Augment(), Resize(64), 0, shorter_choices=(40,)),
+    )
+    assert torch.equal(alone[2, 3].image, chosen[2, 3].image)
+
+
+def test_a_choice_that_cannot_be_is_refused_before_training(data: CocoData) -> None:
+    with pytest.raises(ConfigError, match="long=64, short=80"):
+        train_loader(data, batch=2, workers=0, augment=None, resize=Resize(64), seed=0, shorter_choices=(40, 80))
+
+
 def test_without_augmentation_pictures_are_only_resized(data: CocoData) -> None:
     view = TrainView(data, None, RESIZE, seed=0)
     assert torch.equal(view[3, 4].image, RESIZE(data.sample(4)).image)

@@ -19,7 +19,9 @@ from safetensors.torch import load_file
 
 from dsla.config import OptimSettings, override, parse_assignments
 from dsla.data import open_data
+from dsla.engine.modelfile import read_model
 from dsla.engine.module import learning_rate_factor
+from dsla.engine.predict import load
 from dsla.engine.train import train
 from dsla.errors import ConfigError, TrainingError
 from dsla.methods import with_assigner
@@ -110,6 +112,25 @@ def test_a_loss_that_is_not_finite_stops_and_saves_the_batch(scenes, tmp_path):
     assert str(saved) in str(caught.value)
     batch = load_file(saved)
     assert batch["images"].shape == (4, 3, 64, 64) and len(batch["boxes"])
+
+
+def test_a_constant_warm_up_stays_below_and_then_jumps():
+    """mmcv's rule for warmup="constant": base * ratio while step < warmup."""
+    optim = OptimSettings(warmup=500, warmup_kind="constant", warmup_start=1 / 3, schedule="step", milestones=(8, 11))
+    factors = [learning_rate_factor(step, 12 * 1000, 1000, optim) for step in (0, 250, 499, 500, 7999, 8000, 11000)]
+    assert factors == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1, 1, 0.1, 0.01])
+    linear = optim.model_copy(update={"warmup_kind": "linear"})
+    assert [learning_rate_factor(step, 12000, 1000, linear) for step in (0, 250, 500)] == pytest.approx(
+        [1 / 3, 2 / 3, 1]
+    )
+
+
+def test_the_model_says_how_pictures_reach_the_network(scenes, tmp_path):
+    words = ("train.epochs=1", "model.colour=bgr", "model.mean=[0.4,0.5,0.6]", "data.shorter_choices=[32,48]")
+    run = train(tiny(*words), open_data(scenes / "train.json"), tmp_path / "run")
+    told = read_model(run.model).preprocessing
+    assert (told["colour"], told["mean"], told["std"]) == ("BGR", [0.4, 0.5, 0.6], [0.5, 0.5, 0.5])
+    assert load(run.model).detector.colour == "bgr"
 
 
 def test_resuming_without_a_point_says_so(scenes, tmp_path):

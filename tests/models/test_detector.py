@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from timm.layers import DropPath
 from torchvision.models.detection.fcos import FCOSHead
 
 from dsla.errors import ConfigError
@@ -187,6 +188,63 @@ def test_preprocess_normalises_and_zeroes_the_padding() -> None:
     torch.testing.assert_close(got, want)
     assert (got[1, :, 30:] == 0).all() and (got[1, :, :, 41:] == 0).all()
     assert torch.equal(images, untouched)
+
+
+def test_colour_mean_and_std_are_those_of_the_networks_channels() -> None:
+    """A network that wants BGR, with its first convolution's channels turned round, sees what one of RGB sees."""
+    mean, std = (0.1, 0.4, 0.6), (0.2, 0.3, 0.5)
+    rgb = Detector(**SMALL, mean=mean, std=std).eval()
+    bgr = Detector(**SMALL, mean=mean[::-1], std=std[::-1], colour="bgr").eval()
+    state = rgb.state_dict()
+    first = next(name for name, value in state.items() if value.ndim == 4 and value.shape[1] == 3)
+    state |= {first: state[first].flip(1), "mean": bgr.mean, "std": bgr.std}
+    bgr.load_state_dict(state)
+    images, sizes = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8), torch.tensor([[64, 50]])
+    untouched = images.clone()
+    torch.testing.assert_close(bgr.preprocess(images, sizes), rgb.preprocess(images, sizes).flip(1))
+    with torch.no_grad():
+        one, other = (d(d.preprocess(images, sizes)).logits for d in (rgb, bgr))
+    torch.testing.assert_close(one, other)
+    assert torch.equal(images, untouched)
+
+
+def test_what_the_weights_expect_comes_in_the_order_of_the_channels() -> None:
+    caffe = Detector(**(SMALL | {"backbone": "resnet26"}), levels=(3,), style="caffe", colour="bgr")
+    assert (255 * caffe.mean).tolist() == pytest.approx([103.53, 116.28, 123.675])
+    assert (255 * caffe.std).tolist() == pytest.approx([1, 1, 1])
+    named = SMALL | {"backbone": "resnet18"}
+    rgb, bgr = (Detector(**named, levels=(3,), colour=colour) for colour in ("rgb", "bgr"))
+    assert rgb.mean.tolist() == pytest.approx([0.485, 0.456, 0.406])
+    assert (bgr.mean.tolist(), bgr.std.tolist()) == (rgb.mean.tolist()[::-1], rgb.std.tolist()[::-1])
+    with pytest.raises(ConfigError, match="std is"):
+        Detector(**SMALL, std=(0.2, 0.0, 0.2))
+
+
+def test_feature_norms_bring_every_place_to_mean_0_and_variance_1() -> None:
+    detector = Detector(**SMALL, feature_norm=True)
+    with torch.no_grad():
+        for feature in detector.backbone(50 * torch.randn(1, 3, 64, 64)):
+            torch.testing.assert_close(feature.mean(1), torch.zeros_like(feature[:, 0]), atol=1e-4, rtol=0)
+            torch.testing.assert_close(feature.var(1, correction=0), torch.ones_like(feature[:, 0]), atol=0.05, rtol=0)
+    groups = {g["name"]: g for g in detector.parameter_groups(1.0, 0.1, 0.1)}
+    norms = {id(p) for p in detector.backbone.norms.parameters()}
+    assert norms == {id(p) for p in groups["backbone_norm"]["params"]}
+
+
+def test_stochastic_depth_is_the_backbones_and_training_only() -> None:
+    """And it does not keep frozen norms from being folded."""
+    plain, deep = Detector(**SMALL), Detector(**SMALL, drop_path=0.5)
+    deep.load_state_dict(plain.state_dict())
+    assert [type(m) for m in deep.modules() if isinstance(m, torch.nn.BatchNorm2d)] == [
+        type(m) for m in plain.modules() if isinstance(m, torch.nn.BatchNorm2d)
+    ]
+    images = torch.randn(8, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(deep.eval()(images).logits, plain.eval()(images).logits)
+        blocks = [m for m in deep.modules() if isinstance(m, DropPath)]
+        assert max(m.drop_prob for m in blocks) == 0.5
+        kept = blocks[-1].train()(torch.ones(1000, 1)).count_nonzero().item()
+    assert 400 < kept < 600
 
 
 def test_preprocess_gives_the_same_numbers_alone_and_in_a_batch() -> None:

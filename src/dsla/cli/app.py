@@ -10,6 +10,7 @@ from dsla.cli.compare import compare
 from dsla.cli.config import config
 from dsla.cli.demo import demo
 from dsla.cli.evaluate import evaluate
+from dsla.cli.info import info
 from dsla.cli.predict import predict
 from dsla.cli.train import train
 from dsla.errors import DslaError
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, compare, demo, config):
+for command in (train, evaluate, predict, compare, demo, info, config):
     app.command()(command)
 
 

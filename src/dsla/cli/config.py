@@ -9,7 +9,7 @@ from dsla.cli.settings import resolve
 
 
 def config(
-    recipe: Annotated[str | None, typer.Argument(metavar="RECIPE", help="Name of a recipe.")] = None,
+    recipe: Annotated[str | None, typer.Argument(metavar="RECIPE", help="A recipe; `dsla info` lists them.")] = None,
     assigner: Assigner = None,
     set_: Sets = None,
 ) -> None:

@@ -6,7 +6,8 @@ that an interrupted run goes on exactly as it would have, and several processes 
 have seen.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,10 @@ class TrainView(Dataset[Sample]):
         resize: the size they are brought to.
         seed: of all variation.
         epochs: length of the training, to know its last epochs, which may go without mosaic.
+        shorter_choices: shortest sides, of which one is drawn for each picture in place of `resize.short`.
+
+    Raises:
+        ConfigError: if one of them is longer than `resize.long`.
     """
 
     def __init__(
@@ -42,8 +47,10 @@ class TrainView(Dataset[Sample]):
         resize: Resize,
         seed: int,
         epochs: int | None = None,
+        shorter_choices: Sequence[int] = (),
     ) -> None:
-        self.data, self.augment, self.resize, self.seed, self.epochs = data, augment, resize, seed, epochs
+        self.data, self.augment, self.seed, self.epochs = data, augment, seed, epochs
+        self.sizes = [replace(resize, short=short) for short in shorter_choices] or [resize]
 
     def __len__(self) -> int:
         return len(self.data)
@@ -51,13 +58,15 @@ class TrainView(Dataset[Sample]):
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         epoch, index = key
         sample = self.data.sample(index)
-        if self.augment is None:
-            return self.resize(sample)
         rng = np.random.default_rng((self.seed, epoch, index))
+        # One size draws nothing: what is drawn after it stays as it is.
+        resize = self.sizes[int(rng.integers(len(self.sizes))) if len(self.sizes) > 1 else 0]
+        if self.augment is None:
+            return resize(sample)
         if rng.random() < self.augment.mosaic and self._mosaic_on(self.augment, epoch):
             others = [self.data.sample(int(other)) for other in rng.integers(len(self.data), size=3)]
-            return mosaic([sample, *others], self.augment, self.resize, rng)
-        return self.augment(sample, self.resize, rng)
+            return mosaic([sample, *others], self.augment, resize, rng)
+        return self.augment(sample, resize, rng)
 
     def _mosaic_on(self, augment: Augment, epoch: int) -> bool:
         return self.epochs is None or epoch < self.epochs - augment.mosaic_off_epochs
@@ -180,6 +189,7 @@ def train_loader(
     resize: Resize,
     seed: int,
     epochs: int | None = None,
+    shorter_choices: Sequence[int] = (),
     rank: int = 0,
     world: int = 1,
 ) -> BatchLoader:
@@ -189,9 +199,10 @@ def train_loader(
         batch: pictures of a global batch, over all `world` processes.
         workers: processes that decode; 0 decodes in this one. The batches are the same.
         epochs: length of the training, for `augment.mosaic_off_epochs`.
+        shorter_choices: see `TrainView`.
     """
     batches = EpochBatches(len(data), batch, seed, rank=rank, world=world)
-    return _loader(TrainView(data, augment, resize, seed, epochs), batches, workers)
+    return _loader(TrainView(data, augment, resize, seed, epochs, shorter_choices), batches, workers)
 
 
 def val_loader(

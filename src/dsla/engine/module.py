@@ -133,11 +133,15 @@ class DetectionModule(LightningModule):
 
 
 def learning_rate_factor(step: int, total: int, per_epoch: int, optim: OptimSettings) -> float:
-    """Factor of the learning rate at an optimiser step: linear warm-up, then cosine to `final`, or steps."""
+    """Factor of the learning rate at an optimiser step: warm-up, then cosine to `final`, or steps.
+
+    A linear warm-up rises from `warmup_start` to 1; a constant one stays at `warmup_start`, and is followed by 1.
+    """
     warmup = min(optim.warmup, max(total // 4, 1)) if optim.warmup else 0
     rise = 1.0
     if step < warmup:
-        rise = optim.warmup_start + (1 - optim.warmup_start) * step / warmup
+        share = step / warmup if optim.warmup_kind == "linear" else 0.0
+        rise = optim.warmup_start + (1 - optim.warmup_start) * share
     if optim.schedule == "step":
         return rise * optim.gamma ** sum(step // per_epoch >= epoch for epoch in optim.milestones)
     progress = min(max(step - warmup, 0) / max(total - warmup, 1), 1.0)

@@ -136,7 +136,7 @@ def _preprocessing(config: Config, detector: Any) -> dict[str, Any]:
         "shorter": config.data.shorter,
         "resize": "bilinear, antialiased, ratio kept",
         "padding": "right and below to a multiple of 32, zero after normalisation",
-        "colour": "RGB",
+        "colour": config.model.colour.upper(),  # order of the network's channels, and of mean and std
         "mean": [round(float(value), 6) for value in detector.mean.flatten()],
         "std": [round(float(value), 6) for value in detector.std.flatten()],
     }
@@ -194,6 +194,7 @@ def _fit(trainer: Trainer, module: DetectionModule, splits: DataSplits, checkpoi
         workers=data.workers,
         augment=data.augment,
         resize=resize,
+        shorter_choices=data.shorter_choices,
         seed=config.train.seed,
         epochs=config.train.epochs,
         **shard,

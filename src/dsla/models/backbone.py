@@ -21,9 +21,12 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 
 from dsla.errors import ConfigError, ModelError
 from dsla.models import weights as stored
+from dsla.models.caffe import CAFFE_STD, stride_in_first
+from dsla.models.deform import Version, deform_convolutions
 from dsla.models.frozen_norm import fold_frozen_norms
 
 Weights: TypeAlias = Literal["bundled", "timm", "none"] | Path
+Style: TypeAlias = Literal["pytorch", "caffe"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -38,8 +41,9 @@ class Backbone(nn.Module):
 
     Attributes:
         levels: the levels given, ascending; strides and channels go with them.
-        mean, std: what the weights expect of an RGB picture in [0, 1].
+        mean, std: what the weights expect of a picture in [0, 1], in the order red, green, blue.
         frozen: names of the frozen modules of `net`.
+        norms: a layer norm over the channels of each feature, where there is one.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Backbone(nn.Module):
         frozen: Sequence[str] = (),
         freeze_norm: bool = True,
         freeze_affine: bool = True,
+        feature_norm: bool = False,
     ) -> None:
         super().__init__()
         self.net = net
@@ -69,6 +74,7 @@ class Backbone(nn.Module):
         self.train(self.training)
         if freeze_norm:
             fold_frozen_norms(net)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for width in channels) if feature_norm else None
 
     def _is_still(self, name: str, module: nn.Module) -> bool:
         return name in self.frozen or (self.freeze_norm and isinstance(module, _BatchNorm))
@@ -86,6 +92,9 @@ class Backbone(nn.Module):
         features = self.net(images)
         if str(getattr(self.net, "output_fmt", "NCHW")).endswith("NHWC"):
             features = [f.permute(0, 3, 1, 2) for f in features]
+        if self.norms is not None:
+            pairs = zip(self.norms, features, strict=True)
+            features = [norm(f.permute(0, 2, 3, 1)).permute(0, 3, 1, 2) for norm, f in pairs]
         return list(features)
 
 
@@ -97,6 +106,11 @@ def build_backbone(
     frozen_stages: int = 0,
     freeze_norm: bool = True,
     freeze_affine: bool = True,
+    style: Style = "pytorch",
+    dcn: Version | None = None,
+    dcn_stages: int = 0,
+    drop_path: float = 0.0,
+    feature_norm: bool = False,
 ) -> Backbone:
     """Build the timm network `name` up to the last of `levels`, with its weights.
 
@@ -107,28 +121,46 @@ def build_backbone(
         frozen_stages: 0 trains everything; n freezes the stem and the first n stages, see above.
         freeze_norm: batch norms keep their stored statistics.
         freeze_affine: frozen batch norms keep scale and shift too, as torchvision's FrozenBatchNorm2d does.
+        style: where a residual network has its strides, see `dsla.models.caffe`.
+        dcn, dcn_stages: version of the deformable convolutions, and how many of the last stages have them.
+        drop_path: rate of stochastic depth in the last block, rising evenly from 0 in the first.
+        feature_norm: a layer norm on each feature, as detectors on Swin and ConvNeXt have it.
 
     Raises:
-        ModelError: if there is no such network, it has no features at a stride, or its weights cannot be had.
-        ConfigError: if `frozen_stages` is no number of stages.
+        ModelError: if there is no such network, it has no features at a stride, it lacks what an option asks for, or
+            its weights cannot be had.
+        ConfigError: if `frozen_stages` or `dcn_stages` is no number of stages.
     """
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.4)
         hint = f"the nearest names are {', '.join(near)}" if near else "timm.list_models() lists the names"
         raise ModelError(f"backbone {name}: timm has no network of this name; {hint}")
+    if (dcn is None) != (dcn_stages == 0):
+        raise ConfigError(f"dcn is {dcn} and dcn_stages is {dcn_stages}; give a version and a number, or null and 0")
+    if not 0 <= dcn_stages < max(levels) - 1:
+        raise ConfigError(f"dcn_stages is {dcn_stages}; it must leave the first of {max(levels) - 1} stages plain")
     probe = _create(name)
     info = [dict(probe.feature_info[i]) for i in range(len(probe.feature_info))]
     indices = _feature_indices(name, [int(f["reduction"]) for f in info], levels)
 
     def create(**options: Any) -> nn.Module:
+        if drop_path:
+            options["drop_path_rate"] = drop_path
         return _trim(_create(name, out_indices=indices, **options), str(info[indices[-1]]["module"]))
 
     net = _with_weights(name, weights, create)
+    if style == "caffe":
+        stride_in_first(name, net)
+    if dcn is not None:
+        plain = _first_stages(name, net, info, max(levels) - 1 - dcn_stages)
+        deform_convolutions(name, net, dcn, but=frozenset(plain))
     _check_any_size(name, net, 2 ** max(levels))
     config = getattr(net, "pretrained_cfg", None) or {}
     mean, std = config.get("mean") or IMAGENET_MEAN, config.get("std") or IMAGENET_STD
     if weights == "bundled":
         mean, std = stored.BUNDLED_MEAN, stored.BUNDLED_STD
+    if style == "caffe":
+        mean, std = IMAGENET_MEAN, CAFFE_STD
     return Backbone(
         net,
         levels=levels,
@@ -138,6 +170,7 @@ def build_backbone(
         frozen=_first_stages(name, net, info, frozen_stages),
         freeze_norm=freeze_norm,
         freeze_affine=freeze_affine,
+        feature_norm=feature_norm,
     )
 
 
@@ -148,7 +181,7 @@ def _create(name: str, **options: Any) -> Any:
             with suppress(TypeError):  # not every network of fixed size knows this option of window transformers
                 return timm.create_model(name, features_only=True, strict_img_size=False, **options)
         return timm.create_model(name, features_only=True, **options)
-    except (RuntimeError, AttributeError, AssertionError) as error:
+    except (RuntimeError, AttributeError, AssertionError, TypeError) as error:
         if options.get("pretrained"):
             raise
         raise ModelError(f"backbone {name}: timm cannot make a feature network of it ({error})") from error
@@ -202,7 +235,7 @@ def _first_stages(name: str, net: nn.Module, info: list[dict[str, Any]], stages:
     if not spellings:
         raise ModelError(
             f"backbone {name}: the end of stage {stages} (stride {2 ** (stages + 1)}) is no module of it; "
-            "set frozen_stages to 0 or choose another backbone"
+            "set frozen_stages and dcn_stages to 0 or choose another backbone"
         )
     end, names = spellings[-1], list(modules)
     last = max(i for i, n in enumerate(names) if n == end or n.startswith(end + "."))

@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
-from dsla.models.backbone import Weights, build_backbone
+from dsla.errors import ConfigError
+from dsla.models.backbone import Style, Weights, build_backbone
+from dsla.models.deform import Version
 from dsla.models.fpn import FeaturePyramid, backbone_levels
 from dsla.models.head import BoxMode, Head, HeadOutput
 
@@ -37,6 +39,13 @@ class Detector(nn.Module):
         extra_from: levels above 5 are made from the backbone's C5 or the pyramid's P5.
         prior: probability that every class starts with.
         initial_side: distance to each side at the start, see `dsla.models.head.Head`.
+        style: "caffe" has a residual network's strides in the first 1x1 convolutions, see `dsla.models.caffe`.
+        colour: order of the channels that the backbone's weights expect; pictures are RGB everywhere else.
+        mean, std: of the network's channels in that order, in pixels of [0, 1]; None is what the weights expect.
+        dcn, dcn_stages: version of the deformable 3x3 convolutions, and how many of the last stages have them.
+        head_dcn: the last convolution of each tower is deformable.
+        drop_path: rate of stochastic depth in the backbone's last block.
+        feature_norm: a layer norm on each of the backbone's features.
 
     Raises:
         ModelError: if the backbone or its weights cannot be had.
@@ -65,8 +74,19 @@ class Detector(nn.Module):
         extra_from: Literal["c5", "p5"] = "p5",
         prior: float = 0.01,
         initial_side: float | None = None,
+        style: Style = "pytorch",
+        colour: Literal["rgb", "bgr"] = "rgb",
+        mean: tuple[float, float, float] | None = None,
+        std: tuple[float, float, float] | None = None,
+        dcn: Version | None = None,
+        dcn_stages: int = 0,
+        head_dcn: bool = False,
+        drop_path: float = 0.0,
+        feature_norm: bool = False,
     ) -> None:
         super().__init__()
+        if std is not None and min(std) <= 0:
+            raise ConfigError(f"std is {list(std)}; every channel's must be positive")
         self.num_classes = num_classes
         self.levels = tuple(levels)
         self.strides = tuple(2**n for n in levels)
@@ -77,6 +97,11 @@ class Detector(nn.Module):
             frozen_stages=frozen_stages,
             freeze_norm=freeze_norm,
             freeze_affine=freeze_affine,
+            style=style,
+            dcn=dcn,
+            dcn_stages=dcn_stages,
+            drop_path=drop_path,
+            feature_norm=feature_norm,
         )
         self.divisor = self.backbone.strides[-1]
         self.neck = FeaturePyramid(self.backbone.channels, levels, width, extra_from)
@@ -91,15 +116,18 @@ class Detector(nn.Module):
             offset=offset,
             prior=prior,
             initial_side=initial_side,
+            dcn=head_dcn,
         )
-        self.register_buffer("mean", torch.tensor(self.backbone.mean))
-        self.register_buffer("std", torch.tensor(self.backbone.std))
+        self.colour: Literal["rgb", "bgr"] = colour
+        order = 1 if colour == "rgb" else -1
+        self.register_buffer("mean", torch.tensor(mean or self.backbone.mean[::order]))
+        self.register_buffer("std", torch.tensor(std or self.backbone.std[::order]))
         # Takes a quarter off a training step on a CPU. Pictures alone would not do: gradients would then have
         # other strides than their parameters, and DDP warns.
         self.to(memory_format=torch.channels_last)
 
     def preprocess(self, images: UInt8[Tensor, "B 3 H W"], sizes: Int[Tensor, "B 2"]) -> Float[Tensor, "B 3 H W"]:
-        """Normalise RGB pictures as the weights expect; padding becomes exactly 0.
+        """Bring RGB pictures to the colours and the scale that the weights expect; padding becomes exactly 0.
 
         Element by element, so a picture gives the same numbers whatever stands beside it in the batch.
 
@@ -107,7 +135,7 @@ class Detector(nn.Module):
             images: pictures padded at the bottom and right to one size.
             sizes: true (h, w) of each picture, in pixels.
         """
-        x = images.to(self.mean.dtype)
+        x = (images if self.colour == "rgb" else images.flip(1)).to(self.mean.dtype)
         x = x.sub_((self.mean * 255).view(3, 1, 1)).div_((self.std * 255).view(3, 1, 1))
         H, W = x.shape[-2:]
         if bool((sizes == sizes.new_tensor([H, W])).all()):

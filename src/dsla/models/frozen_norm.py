@@ -9,10 +9,12 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from timm.layers import BatchNormAct2d
+from timm.layers import BatchNormAct2d, DropPath
 from timm.layers.conv2d_same import Conv2dSame, conv2d_same
 from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
+
+from dsla.models.deform import DeformConv
 
 
 class FoldedConv(nn.Conv2d):
@@ -34,6 +36,15 @@ class FoldedConvSame(Conv2dSame):
         return conv2d_same(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)  # pyright: ignore[reportArgumentType]
 
 
+class FoldedDeformConv(DeformConv):
+    """The same with moved places; the convolution that says where has no norm of its own."""
+
+    norm_after: tuple[_BatchNorm]
+
+    def forward(self, input: Float[Tensor, "B _ _ _"]) -> Float[Tensor, "B _ _ _"]:
+        return self._deformed(input, *_folded(self, self.norm_after[0]))
+
+
 class FoldedNorm(nn.BatchNorm2d):
     """A batch norm whose work the convolution before it has done."""
 
@@ -51,7 +62,7 @@ class FoldedNormAct(BatchNormAct2d):
         return self.act(self.drop(x))
 
 
-_CONVS: dict[type, type] = {nn.Conv2d: FoldedConv, Conv2dSame: FoldedConvSame}
+_CONVS: dict[type, type] = {nn.Conv2d: FoldedConv, Conv2dSame: FoldedConvSame, DeformConv: FoldedDeformConv}
 _NORMS: dict[type, type] = {nn.BatchNorm2d: FoldedNorm, BatchNormAct2d: FoldedNormAct}
 
 
@@ -95,7 +106,7 @@ def unfold_frozen_norms(net: nn.Module) -> None:
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, _BatchNorm | nn.Conv2d) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, _BatchNorm | nn.Conv2d | DropPath) or super().is_leaf_module(m, module_qualified_name)
 
 
 def _folded(conv: Any, norm: _BatchNorm) -> tuple[Tensor, Tensor]:

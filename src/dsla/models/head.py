@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from dsla.errors import ConfigError
 from dsla.geometry.points import Points
+from dsla.models.deform import DeformConv
 
 BoxMode: TypeAlias = Literal["exp", "relu", "softplus", "exp-stride"]
 
@@ -66,6 +67,7 @@ class Head(nn.Module):
             "exp" is 0 as published (1 pixel) and the others start at 3 strides, the middle of what a level is
             given; for "relu" that also keeps every point alive. `initial_side=0` with "relu" is the published
             start.
+        dcn: make the last convolution of each tower deformable (v2), as mmdet's `dcn_on_last_conv` does.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Head(nn.Module):
         offset: float = 0.5,
         prior: float = 0.01,
         initial_side: float | None = None,
+        dcn: bool = False,
     ) -> None:
         super().__init__()
         if num_classes < 1:
@@ -91,16 +94,21 @@ class Head(nn.Module):
             )
         if not 0 < prior < 1:
             raise ConfigError(f"class prior {prior}: must lie between 0 and 1")
+        if dcn and convs == 0:
+            raise ConfigError("a deformable head without convolutions; set model.convs to 1 or more")
         self.strides, self.offset = tuple(strides), offset
         self.box_mode: BoxMode = box
-        self.class_tower = _tower(width, convs, groups)
-        self.box_tower = _tower(width, convs, groups)
+        self.class_tower = _tower(width, convs, groups, dcn)
+        self.box_tower = _tower(width, convs, groups, dcn)
         self.classes = nn.Conv2d(width, num_classes, 3, padding=1)
         self.boxes = nn.Conv2d(width, 4, 3, padding=1)
         self.scales = nn.Parameter(torch.ones(len(self.strides)))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 _begin(module)
+        for module in self.modules():
+            if isinstance(module, DeformConv):
+                module.reset_offset()
         # Made last: it draws from the same stream, and all else must begin alike with it and without.
         self.quality = nn.Conv2d(width, 1, 3, padding=1) if quality_branch else None
         if self.quality is not None:
@@ -158,10 +166,11 @@ def initial_bias(box: BoxMode, side: float | None) -> float:
     return math.log(side)
 
 
-def _tower(width: int, convs: int, groups: int) -> nn.Sequential:
+def _tower(width: int, convs: int, groups: int, dcn: bool) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for _ in range(convs):
-        layers += [nn.Conv2d(width, width, 3, padding=1), nn.GroupNorm(groups, width), nn.ReLU(inplace=True)]
+    for i in range(convs):
+        kind = DeformConv if dcn and i == convs - 1 else nn.Conv2d
+        layers += [kind(width, width, 3, padding=1), nn.GroupNorm(groups, width), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
 
@@ -181,5 +190,7 @@ def _fill_bias(conv: nn.Conv2d, value: float) -> None:
 
 
 def _without_autocast(x: Tensor) -> AbstractContextManager[object]:
+    if x.is_meta:  # has no autocast to be asked about
+        return nullcontext()
     kind = x.device.type
     return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
