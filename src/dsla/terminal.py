@@ -40,6 +40,12 @@ def tell_start(settings: "Config", splits: "DataSplits", folder: Path) -> None:
         f"recipe {settings.recipe}, assigner {settings.assigner.name}, {settings.model.backbone} at "
         f"{settings.data.imgsz} px, {settings.train.epochs} epochs of {settings.data.batch} pictures a step"
     )
+    if settings.optim.lr_batch is not None:
+        step = settings.data.batch * settings.train.accumulate
+        say(
+            f"learning rate {settings.learning_rate:g}: {settings.optim.lr:g} for {settings.optim.lr_batch} pictures a "
+            f"step, {step} here"
+        )
     say(f"run folder {folder}")
 
 

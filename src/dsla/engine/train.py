@@ -196,6 +196,7 @@ def _fit(trainer: Trainer, module: DetectionModule, splits: DataSplits, checkpoi
         resize=resize,
         seed=config.train.seed,
         epochs=config.train.epochs,
+        group_by_ratio=data.group_by_ratio,
         **shard,
     )
     val = (
