@@ -22,7 +22,7 @@ def train_in_processes(world: int, jobs: Sequence[Job]) -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(120)
+        process.join(600)
     try:
         assert [process.exitcode for process in processes] == [0] * world
     finally:

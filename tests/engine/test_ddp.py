@@ -107,7 +107,7 @@ def test_some_processes_see_no_box_in_some_steps(pictures, world):
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_processes_learn_what_one_learns(pictures, alone, several, name):
+def test_processes_learn_what_one_learns(several, alone, name):
     one, other = weights(alone / name), weights(several / name)
     torch.manual_seed(0)
     start = CONFIGS[name].build_detector(2).state_dict()

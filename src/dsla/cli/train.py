@@ -101,5 +101,6 @@ def _new_folder(settings: "Config", path: Path | None) -> Path:
 
 
 def _rank() -> int:
-    """Number of this process on its machine; only the first one talks."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
+    """Number of this process in its run, or on its machine; only the first one talks."""
+    given = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    return int(next((number for number in given if number), "0"))

@@ -28,6 +28,7 @@ from rich.console import Console
 
 from dsla.config import Config
 from dsla.data import DataSplits, DetectionData, Resize, train_loader, val_loader
+from dsla.data.loader import BatchLoader
 from dsla.data.single_class import splits_as_single_class
 from dsla.engine.averaging import AveragedWeights
 from dsla.engine.best import KeepBest
@@ -106,7 +107,8 @@ def train(
     }
     keeper = KeepBest(splits.val.to_coco(), out, describe) if splits.val is not None else None
     trainer = _trainer(config, device, out, console, keeper)
-    fit_or_say_why(trainer, out, lambda: _fit(trainer, module, splits, out / "last.ckpt" if resume else None))
+    loaders = _loaders(trainer, config, splits)
+    fit_or_say_why(trainer, out, lambda: _fit(trainer, module, loaders, out / "last.ckpt" if resume else None))
     if not trainer.is_global_zero:
         raise SystemExit(0)
     model = out / "best.safetensors"
@@ -183,8 +185,7 @@ def _trainer(config: Config, device: torch.device, out: Path, console: Console, 
         raise ConfigError(f"train: {error}; see train.device, train.devices and train.precision") from error
 
 
-def _fit(trainer: Trainer, module: DetectionModule, splits: DataSplits, checkpoint: Path | None) -> None:
-    config = module.config
+def _loaders(trainer: Trainer, config: Config, splits: DataSplits) -> tuple[BatchLoader, BatchLoader | None]:
     data = config.data
     resize = Resize(data.imgsz, data.shorter)
     shard = {"rank": trainer.global_rank, "world": trainer.world_size}
@@ -204,6 +205,16 @@ def _fit(trainer: Trainer, module: DetectionModule, splits: DataSplits, checkpoi
         if splits.val is not None
         else None
     )
+    return loader, val
+
+
+def _fit(
+    trainer: Trainer,
+    module: DetectionModule,
+    loaders: tuple[BatchLoader, BatchLoader | None],
+    checkpoint: Path | None,
+) -> None:
+    loader, val = loaders
     with warnings.catch_warnings():
         # Lightning's advice on what is a setting of the run here (loader processes, frozen layers), and a
         # deprecation between it and torch: nothing that a user could act on.
@@ -218,7 +229,7 @@ def _fit(trainer: Trainer, module: DetectionModule, splits: DataSplits, checkpoi
         ):
             warnings.filterwarnings("ignore", message=advice)
         trainer.fit(module, loader, val, ckpt_path=checkpoint, weights_only=True)
-        if val is not None and trainer.current_epoch % config.train.evaluate_every:
+        if val is not None and trainer.current_epoch % module.config.train.evaluate_every:
             trainer.validate(module, val, verbose=False)
 
 
