@@ -32,6 +32,7 @@ class DataSettings(Settings):
     workers: int = Field(default=2, ge=0, description="processes that load pictures; 0 loads in the main one")
     group_by_ratio: bool = Field(default=False, description="batches of wide or of high pictures: less padding")
     single_class: bool = Field(default=False, description="all classes as one, named object")
+    shuffle_buffer: int = Field(default=1000, ge=1, description="of shards: samples each worker holds to shuffle")
     augment: Augment = Field(default_factory=Augment)
 
 

@@ -14,10 +14,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from dsla.data.augment import Augment
-from dsla.data.dataset import DetectionData
+from dsla.data.dataset import DetectionData, StreamedData
 from dsla.data.mosaic import mosaic
 from dsla.data.resize import Resize
 from dsla.data.sample import DIVISOR, Batch, Sample
+from dsla.data.stream import StreamLoader
 from dsla.errors import ConfigError, DslaError
 
 # Keeps the order of an epoch apart from the stream of its picture number 0, 1, ...
@@ -208,15 +209,36 @@ def train_loader(
     rank: int = 0,
     world: int = 1,
     group_by_ratio: bool = False,
-) -> BatchLoader:
-    """Shuffled, augmented batches; call `loader.batch_sampler.set_epoch(epoch)` before each epoch.
+    buffer: int = 1000,
+) -> BatchLoader | StreamLoader:
+    """Shuffled, augmented batches; set the epoch before each, where Lightning does.
+
+    Of a data set that is streamed, see `dsla.data.stream`; what is said here of workers holds for the others.
 
     Args:
         batch: pictures of a global batch, over all `world` processes.
         workers: processes that decode; 0 decodes in this one. The batches are the same.
         epochs: length of the training, for `augment.mosaic_off_epochs`.
         group_by_ratio: batches of wide or of high pictures, which need less padding than mixed ones.
+        buffer: of a stream, encoded samples that each worker holds for shuffling.
+
+    Raises:
+        ConfigError: too few pictures or shards for the processes, or a setting that a stream cannot follow.
     """
+    if isinstance(data, StreamedData):
+        if group_by_ratio:
+            raise ConfigError("data.group_by_ratio: needs pictures by index, which shards do not have; leave it out")
+        return StreamLoader(
+            data,
+            batch=batch,
+            workers=workers,
+            augment=augment,
+            resize=resize,
+            seed=seed,
+            rank=rank,
+            world=world,
+            buffer=buffer,
+        )
     groups = [_wide(data.record(index).size) for index in range(len(data))] if group_by_ratio else None
     batches = EpochBatches(len(data), batch, seed, rank=rank, world=world, groups=groups)
     return _loader(TrainView(data, augment, resize, seed, epochs), batches, workers)

@@ -60,12 +60,7 @@ class Partners:
         self._over.set()
         end = time.monotonic() + (3 if failed else 30)
         for child in self._children:
-            try:
-                child.wait(max(end - time.monotonic(), 0.01))
-            except subprocess.TimeoutExpired:
-                if failed:
-                    child.kill()
-                    child.wait()
+            _wait(child, max(end - time.monotonic(), 0.01), kill=failed)
         for name in self._set:  # a later run in this process decides anew
             os.environ.pop(name, None)
 
@@ -94,6 +89,15 @@ class Partners:
                 for child in self._children:
                     child.kill()
                 os._exit(2)
+
+
+def _wait(child: subprocess.Popen[bytes], seconds: float, kill: bool) -> None:
+    try:
+        child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        if kill:
+            child.kill()
+            child.wait()
 
 
 def _signal_name(number: int) -> str:

@@ -27,7 +27,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from dsla.config import Config
-from dsla.data import DataSplits, DetectionData, Resize, train_loader, val_loader
+from dsla.data import DataSplits, DetectionData, Resize, StreamLoader, train_loader, val_loader
 from dsla.data.loader import BatchLoader
 from dsla.data.single_class import splits_as_single_class
 from dsla.engine.averaging import AveragedWeights
@@ -99,7 +99,9 @@ def train(
     device = pick_device(config.train.device)
     torch.manual_seed(config.train.seed)
     detector = config.build_detector(len(splits.train.class_names))
-    module = DetectionModule(config, detector, _category_ids(splits.val or splits.train), out)
+    # Without validation pictures nothing is detected, and a stream need not be read through for its ids.
+    ids = _category_ids(splits.val) if splits.val is not None else range(len(splits.train.class_names))
+    module = DetectionModule(config, detector, ids, out)
     describe: Description = {
         "config": config.model_dump(mode="json"),
         "class_names": splits.train.class_names,
@@ -185,7 +187,9 @@ def _trainer(config: Config, device: torch.device, out: Path, console: Console, 
         raise ConfigError(f"train: {error}; see train.device, train.devices and train.precision") from error
 
 
-def _loaders(trainer: Trainer, config: Config, splits: DataSplits) -> tuple[BatchLoader, BatchLoader | None]:
+def _loaders(
+    trainer: Trainer, config: Config, splits: DataSplits
+) -> tuple[BatchLoader | StreamLoader, BatchLoader | None]:
     data = config.data
     resize = Resize(data.imgsz, data.shorter)
     shard = {"rank": trainer.global_rank, "world": trainer.world_size}
@@ -198,6 +202,7 @@ def _loaders(trainer: Trainer, config: Config, splits: DataSplits) -> tuple[Batc
         seed=config.train.seed,
         epochs=config.train.epochs,
         group_by_ratio=data.group_by_ratio,
+        buffer=data.shuffle_buffer,
         **shard,
     )
     val = (
@@ -211,7 +216,7 @@ def _loaders(trainer: Trainer, config: Config, splits: DataSplits) -> tuple[Batc
 def _fit(
     trainer: Trainer,
     module: DetectionModule,
-    loaders: tuple[BatchLoader, BatchLoader | None],
+    loaders: tuple[BatchLoader | StreamLoader, BatchLoader | None],
     checkpoint: Path | None,
 ) -> None:
     loader, val = loaders
