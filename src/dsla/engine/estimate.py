@@ -10,7 +10,6 @@ batch. Nothing is written.
              a straight line through two measured sizes.
 """
 
-import resource
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ from dsla.data import DataSplits, Resize, train_loader, val_loader
 from dsla.engine.averaging import AveragedWeights
 from dsla.engine.device import pick_device
 from dsla.engine.module import DetectionModule
+from dsla.engine.progress import hush_lightning
 from dsla.errors import ConfigError
 from dsla.models import Detector, detect
 
@@ -45,7 +45,7 @@ class Estimate:
         steps_per_epoch: of the loader; the optimiser makes one of every `accumulate`.
         steps: in all epochs.
         parameters, trained: numbers of the network.
-        memory: bytes on one device.
+        memory: bytes on one device; None where the system does not tell.
         measured_with: pictures a step that memory and time were measured with; less than `share` where it did not fit.
         step_seconds: of one step of `share` pictures, loading included.
         picture_seconds: of one validation picture; None without validation.
@@ -59,7 +59,7 @@ class Estimate:
     steps: int
     parameters: int
     trained: int
-    memory: int
+    memory: int | None
     measured_with: int
     step_seconds: float
     picture_seconds: float | None
@@ -84,7 +84,8 @@ class Estimate:
         table.add_row("steps", f"{self.steps_per_epoch} an epoch, {self.steps} in all")
         table.add_row("pictures", f"{self.share} a step on each device")
         table.add_row("parameters", f"{self.parameters:,}, of which {self.trained:,} learn")
-        table.add_row("memory", f"{self.memory / 2**30:.2f} GiB on each device")
+        memory = "unknown" if self.memory is None else f"{self.memory / 2**30:.2f} GiB on each device"
+        table.add_row("memory", memory)
         looking = f", {self.picture_seconds:.3g} s a validation picture" if self.picture_seconds is not None else ""
         table.add_row("time", f"{self.step_seconds:.3g} s a step{looking}; {_duration(self.seconds)} in all")
         return table
@@ -127,34 +128,39 @@ def estimate(config: Config, splits: DataSplits) -> Estimate:
 
 def _measured(
     config: Config, splits: DataSplits, detector: Detector, device: torch.device, share: int
-) -> tuple[float, int, int]:
+) -> tuple[float, int | None, int]:
     """Seconds and bytes of a step of `share` pictures, and how many pictures fitted."""
-    size = share
-    while True:
-        try:
-            seconds, memory = _steps(config, splits, detector, device, size)
-        except torch.OutOfMemoryError:
-            if size == 1:
-                raise ConfigError(
-                    f"data.imgsz={config.data.imgsz}: not even one picture a step fits on {device}; "
-                    "choose smaller pictures, a smaller model or --set train.precision=16-mixed"
-                ) from None
-            size //= 2
-            torch.cuda.empty_cache()
-        else:
-            break
-    if size == share:
+    seconds, memory, size = _fitting(config, splits, detector, device, share)
+    if size == share or memory is None:
         return seconds, memory, size
-    smaller = max(size // 2, 1)
-    less_seconds, less_memory = _steps(config, splits, detector, device, smaller) if smaller < size else (0.0, 0)
-    slope = (share - size) / max(size - smaller, 1)
-    return seconds + slope * (seconds - less_seconds), round(memory + slope * (memory - less_memory)), size
+    less = max(size // 2, 1)
+    less_seconds, less_memory = (0.0, 0) if less == size else _steps(config, splits, detector, device, less)
+    slope = (share - size) / (size - less or 1)
+    return seconds + slope * (seconds - less_seconds), round(memory + slope * (memory - (less_memory or 0))), size
+
+
+def _fitting(
+    config: Config, splits: DataSplits, detector: Detector, device: torch.device, size: int
+) -> tuple[float, int | None, int]:
+    """The same for the greatest size that fits: `size`, or half of it, or half of that."""
+    try:
+        return *_steps(config, splits, detector, device, size), size
+    except torch.OutOfMemoryError:
+        if size == 1:
+            raise ConfigError(
+                f"data.imgsz={config.data.imgsz}: not even one picture a step fits on {device}; "
+                "choose smaller pictures, a smaller model or --set train.precision=16-mixed"
+            ) from None
+    torch.cuda.empty_cache()
+    return _fitting(config, splits, detector, device, size // 2)
 
 
 def _steps(
     config: Config, splits: DataSplits, detector: Detector, device: torch.device, size: int
-) -> tuple[float, int]:
+) -> tuple[float, int | None]:
     """Seconds and bytes of a step of `size` pictures."""
+    hush_lightning()
+    detector.zero_grad(set_to_none=True)
     clock = _Clock()
     callbacks: list[Callback] = [clock]
     if config.train.ema is not None:
@@ -204,16 +210,15 @@ def _look(config: Config, splits: DataSplits, detector: Detector, device: torch.
     assert splits.val is not None
     resize = Resize(config.data.imgsz, config.data.shorter)
     detector.to(device).eval()
-    pictures, seconds = 0, 0.0
+    done, began = 0, time.monotonic()
     with torch.no_grad():
-        batches = iter(val_loader(splits.val, batch=config.data.batch, workers=0, resize=resize))
-        for began, batch in zip(iter(time.monotonic, None), batches, strict=False):
+        for batch in val_loader(splits.val, batch=config.data.batch, workers=0, resize=resize):
             batch = batch.to(device)
             detect(detector(detector.preprocess(batch.images, batch.sizes)), batch.sizes, config.inference)
-            pictures, seconds = pictures + len(batch), seconds + time.monotonic() - began
-            if pictures >= 2 * config.data.batch:
+            done += len(batch)
+            if done >= 2 * config.data.batch:
                 break
-    return seconds / pictures
+    return (time.monotonic() - began) / done
 
 
 class _Clock(Callback):
@@ -232,9 +237,14 @@ class _Clock(Callback):
         return (self._ends[-1] - self._ends[0]) / max(len(self._ends) - 1, 1)
 
 
-def _peak(device: torch.device) -> int:
+def _peak(device: torch.device) -> int | None:
+    """The most that was in use, in bytes; None where the system does not tell."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return None
+    import resource
+
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024  # bytes there, kibibytes on Linux
 

@@ -10,7 +10,6 @@ RUN/detections.json    its detections on the validation pictures, as COCO result
 """
 
 import json
-import logging
 import platform
 import warnings
 from collections.abc import Sequence
@@ -41,7 +40,7 @@ from dsla.engine.modelfile import Description, save_model
 from dsla.engine.module import DetectionModule
 from dsla.engine.predict import load
 from dsla.engine.processes import fit_or_say_why
-from dsla.engine.progress import EpochLines, StepBar
+from dsla.engine.progress import EpochLines, StepBar, hush_lightning
 from dsla.errors import ConfigError, DataError
 
 
@@ -86,8 +85,7 @@ def train(
         KeyboardInterrupt: if stopped by hand; the last whole epoch is on the disk.
     """
     console = console or Console(quiet=True)
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # it announces every device that is not here
+    hush_lightning()
     _check_folder(out, resume)
     if config.data.single_class:
         splits = splits_as_single_class(splits)
