@@ -32,7 +32,9 @@ def settings(assigner: str, *words: str) -> Config:
 
 CONFIGS = {
     "dsla": settings("dsla"),
-    "fcos": settings("fcos", "data.group_by_ratio=true", "train.accumulate=2", "train.epochs=20"),
+    "fcos": settings(
+        "fcos", "data.group_by_ratio=true", "train.accumulate=2", "train.epochs=20", "train.evaluate_every=20"
+    ),
 }
 
 
