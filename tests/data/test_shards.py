@@ -284,6 +284,12 @@ def test_what_a_stream_cannot_do_is_said(shards: Path) -> None:
         loader(data, batch=8, world=7)
 
 
+def test_a_tar_file_beside_a_coco_json_changes_nothing(folder: Path) -> None:
+    """People leave the archive that they have unpacked."""
+    (folder / "images.tar").write_bytes(b"")
+    assert open_data(folder).kind == "coco"
+
+
 def test_classes_are_needed_beside_the_shards(shards: Path) -> None:
     (shards / "classes.json").write_text("[]")
     with pytest.raises(DataError, match=r"classes\.json: expected"):

@@ -174,8 +174,12 @@ def open_shards(path: Path) -> tuple[ShardData, ShardData | None]:
 
 
 def is_shards(path: Path) -> bool:
-    """Whether a path is a folder with tar files, a tar file, or a pattern of them."""
-    return path.suffix == ".tar" or (path.is_dir() and any(path.glob("*.tar")))
+    """Whether a path is a tar file, a pattern of them, or a folder of them and of no other data set."""
+    if not path.is_dir():
+        return path.suffix == ".tar"
+    if not any(path.glob("*.tar")):
+        return False
+    return (path / CLASSES).is_file() or not (any(path.glob("*.json")) or (path / "annotations").is_dir())
 
 
 def _read_classes(path: Path) -> tuple[dict[int, str], dict[str, int]]:

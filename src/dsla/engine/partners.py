@@ -15,6 +15,7 @@ from typing import Any
 from lightning import Trainer
 
 FIRST = "DSLA_FIRST_PROCESS"  # tells the others which process started them
+TOLD = 2  # status of a process that has said what is wrong
 PATIENCE = 10.0  # seconds that a training may take to notice by itself that a partner is gone
 
 
@@ -51,9 +52,15 @@ class Partners:
             status = child.poll()
             if status is not None and status < 0:
                 return f"process {number} (pid {child.pid}) was killed by {_signal_name(-status)}. {self.cure}"
-            if status is not None and (status > 0 or ended_well):
-                return f"process {number} (pid {child.pid}) ended early, with status {status}. {self.cure}"
+            if status not in (None, TOLD) and (status or ended_well):
+                said = "; what it said is above" if status else ""
+                return f"process {number} (pid {child.pid}) ended early, with status {status}{said}. {self.cure}"
         return None
+
+    @property
+    def heard(self) -> bool:
+        """Whether one has ended that said why itself."""
+        return any(child.poll() == TOLD for child in self._children)
 
     def leave(self, failed: bool) -> None:
         """Wait for those that were started here; after a failure not for long, and then kill them."""
@@ -82,13 +89,14 @@ class Partners:
     def _watch(self) -> None:
         """End this process where a partner is gone and the training waits for it all the same, as NCCL does."""
         while not self._over.wait(0.5):
-            if (said := self.gone()) is None:
+            said = self.gone()
+            if (said is None and not self.heard) or self._over.wait(PATIENCE):
                 continue
-            if not self._over.wait(PATIENCE):
+            if said is not None:
                 print(f"error: {said}", file=sys.stderr, flush=True)
-                for child in self._children:
-                    child.kill()
-                os._exit(2)
+            for child in self._children:
+                child.kill()
+            os._exit(TOLD)
 
 
 def _wait(child: subprocess.Popen[bytes], seconds: float, kill: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lightning import Trainer
 
-from dsla.engine.partners import Partners
+from dsla.engine.partners import TOLD, Partners
 from dsla.errors import DslaError, TrainingError
 
 
@@ -41,14 +41,14 @@ def fit_or_say_why(trainer: Trainer, out: Path, fit: Callable[[], None]) -> None
         failed = False
     except DslaError:
         if not _first(told):
-            raise SystemExit(2) from None
+            raise SystemExit(TOLD) from None
         raise
     except Exception as error:
         said = _reason(told, partners)
-        if said is None and not told.exists():
+        if said is None and not told.exists() and not partners.heard:
             raise
         if said is None or not _first(told):
-            raise SystemExit(2) from None
+            raise SystemExit(TOLD) from None
         raise TrainingError(said) from error
     finally:
         partners.leave(failed)
@@ -81,7 +81,7 @@ def _first(told: Path) -> bool:
 def _reason(told: Path, partners: Partners, seconds: float = 5.0) -> str | None:
     """What is known of a lost partner within a moment; None once somebody has told, or where nothing is known."""
     end = time.monotonic() + seconds
-    while not told.exists() and time.monotonic() < end:
+    while not told.exists() and not partners.heard and time.monotonic() < end:
         if (said := partners.gone(ended_well=True)) is not None:
             return said
         time.sleep(0.05)
