@@ -49,7 +49,7 @@ def test_a_killed_process_is_named_and_the_run_goes_on(scenes, tmp_path):
         wait_for_a_new_point(run, process, 0)
         killed = partner(process)
         os.kill(killed, signal.SIGKILL)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
         assert process.returncode == 2
         assert said.count("error:") == 1 and "Traceback" not in said
         assert f"error: process 1 (pid {killed}) was killed by signal 9 (SIGKILL" in said
@@ -62,7 +62,7 @@ def test_a_killed_process_is_named_and_the_run_goes_on(scenes, tmp_path):
         wait_for_a_new_point(run, process, point)
         other = partner(process)
         process.kill()
-        _, said = process.communicate(timeout=60)  # returns when the other has closed its end, too
+        _, said = process.communicate(timeout=300)  # returns when the other has closed its end, too
         assert said.count("error:") == 1 and "Traceback" not in said
         assert f"error: process 0 (pid {process.pid}) is gone" in said
         assert not Path(f"/proc/{other}").exists()
@@ -70,7 +70,7 @@ def test_a_killed_process_is_named_and_the_run_goes_on(scenes, tmp_path):
 
         last = len(epochs(run)) + 2
         process = start("--resume", run, "--epochs", str(last), "--set", "train.devices=1")
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
         assert epochs(run) == list(range(1, last + 1))
     finally:

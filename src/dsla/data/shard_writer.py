@@ -58,7 +58,7 @@ def write_shards(
 
 def _write(path: Path, data: DetectionData, indices: range, annotations: dict[int, list[dict[str, Any]]]) -> None:
     try:
-        from webdataset import TarWriter
+        from webdataset.writer import TarWriter
     except ImportError:
         raise ConfigError("tar shards need the package webdataset: pip install 'dsla[shards]'") from None
     # The same bytes from the same data: no clock, no user.

@@ -173,7 +173,7 @@ def _steps(
         module = DetectionModule(one, detector, range(detector.num_classes), Path(folder))
         trainer = Trainer(
             accelerator=device.type,
-            devices=[device.index] if device.index is not None and device.type != "cpu" else 1,
+            devices=[device.index] if ":" in str(device) else 1,
             precision=config.train.precision,
             gradient_clip_val=config.train.clip,
             max_steps=STEPS + 1,
