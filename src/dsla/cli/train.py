@@ -97,7 +97,8 @@ def _new_folder(settings: "Config", path: Path | None) -> Path:
         if RUN_FOLDER not in os.environ:
             raise ConfigError("--out: needed where the processes of a run are not started by `dsla train` itself")
         return Path(os.environ[RUN_FOLDER])
-    data = path.resolve().stem if path is not None else "scenes"
+    named = path if path is None or path.exists() else path.parent  # a pattern of shards
+    data = named.resolve().stem if named is not None else "scenes"
     name = f"{data}-{settings.recipe}-{settings.assigner.name}"
     number, folder = 1, Path("runs") / name
     while folder.exists():
