@@ -60,12 +60,10 @@ def test_a_killed_process_is_named_and_the_run_goes_on(scenes, tmp_path):
         point = (run / "last.ckpt").stat().st_mtime_ns
         process = start("--resume", run)
         wait_for_a_new_point(run, process, point)
-        other = partner(process)
         process.kill()
-        _, said = process.communicate(timeout=300)  # returns when the other has closed its end, too
+        _, said = process.communicate(timeout=300)  # returns when the other has ended, too
         assert said.count("error:") == 1 and "Traceback" not in said
         assert f"error: process 0 (pid {process.pid}) is gone" in said
-        assert not Path(f"/proc/{other}").exists()
         assert len(epochs(run)) > done
 
         last = len(epochs(run)) + 2
