@@ -15,7 +15,7 @@ from dsla.engine.modelfile import save_model
 from dsla.recipes import recipe
 from dsla.version import __version__
 
-COMMANDS = ("train", "evaluate", "predict", "compare", "demo", "info", "config")
+COMMANDS = ("train", "evaluate", "predict", "compare", "shards", "demo", "info", "config")
 QUICK = ("--epochs", "1", *tiny_flags())
 
 
@@ -137,6 +137,39 @@ def test_resume_needs_no_data_and_repeats_nothing_of_a_finished_run(capsys, scen
     ran = dsla(capsys, "train", "--resume", run, "--epochs", "2")
     assert ran.status == 0 and "epoch   2/2" in ran.out
     assert len((run / "metrics.csv").read_text().splitlines()) == 3
+
+
+def test_a_dry_run_tells_what_the_run_needs_and_leaves_nothing(capsys, scenes, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("--epochs", "40", *tiny_flags(), "--set", "optim.lr_batch=16", "--set", "train.devices=2")
+    ran = dsla(capsys, "train", scenes, *words, "--dry-run")
+    assert (ran.status, ran.err) == (0, "")
+    assert list(tmp_path.iterdir()) == []
+    settings = override(recipe(), parse_assignments(tiny_flags()[1::2]), "test")
+    network = settings.build_detector(len(open_data(scenes).train.class_names))
+    learn = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    said = re.sub(r" +", " ", ran.out)
+    assert f"{sum(p.numel() for p in network.parameters()):,}, of which {learn:,} learn" in said
+    assert "steps 3 an epoch, 120 in all" in said and "pictures 2 a step on each device" in said
+    assert "learning rate 0.0005: 0.002 for 16 pictures a step, 4 here" in said
+    memory = re.search(r"memory ([\d.]+) GiB", said)
+    assert memory and 0.05 < float(memory[1]) < 20
+    time = re.search(r"time ([\d.]+) s a step, ([\d.]+) s a validation picture; about (\d+) (s|min|h) ", said)
+    assert time and float(time[1]) > 0
+    if time[4] == "s":
+        assert int(time[3]) == pytest.approx(120 * float(time[1]) + 40 * 2 * float(time[2]), abs=1.5)
+    assert "measured on 5 steps of 2 pictures" in said
+
+
+def test_a_data_set_becomes_shards_and_trains(capsys, scenes, tmp_path):
+    ran = dsla(capsys, "shards", scenes, tmp_path / "shards", "--per-shard", "5")
+    assert ran.status == 0 and f"4 shards in {tmp_path / 'shards'}\n" in ran.out
+    ran = dsla(capsys, "train", tmp_path / "shards", *QUICK, "--out", tmp_path / "run")
+    assert ran.status == 0, ran.err
+    assert "12 pictures to train, 4 to validate" in ran.out
+    assert json.loads((tmp_path / "run/results.json").read_text())["last_epoch"]["AP"] is not None
+    ran = dsla(capsys, "shards", scenes, tmp_path / "shards")
+    assert ran.status == 2 and "holds shards already; choose another folder" in ran.err
 
 
 def test_a_run_can_be_made_where_a_mistake_was_made_before(capsys, scenes, tmp_path):

@@ -33,7 +33,9 @@ class DataSettings(Settings):
     )
     batch: int = Field(default=8, ge=1, description="pictures a step, over all processes")
     workers: int = Field(default=2, ge=0, description="processes that load pictures; 0 loads in the main one")
+    group_by_ratio: bool = Field(default=False, description="batches of wide or of high pictures: less padding")
     single_class: bool = Field(default=False, description="all classes as one, named object")
+    shuffle_buffer: int = Field(default=1000, ge=1, description="of shards: samples each worker holds to shuffle")
     augment: Augment = Field(default_factory=Augment)
 
 
@@ -87,6 +89,9 @@ class OptimSettings(Settings):
 
     name: Literal["adamw", "sgd"] = "adamw"
     lr: float = Field(default=2e-3, gt=0, description="learning rate of the head at the height of the schedule")
+    lr_batch: int | None = Field(
+        default=None, ge=1, description="pictures a step that lr is meant for; other sizes scale it linearly"
+    )
     backbone_factor: float = Field(default=0.5, ge=0, description="the backbone's share of it")
     weight_decay: float = Field(default=0.05, ge=0, description="none on norms and biases")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="SGD only")
@@ -129,6 +134,17 @@ class Config(Settings):
     optim: OptimSettings = Field(default_factory=OptimSettings)
     train: TrainSettings = Field(default_factory=TrainSettings)
     inference: Decoding = Field(default_factory=Decoding)
+
+    @property
+    def learning_rate(self) -> float:
+        """The head's rate at the height of the schedule.
+
+        With `optim.lr_batch` it follows the pictures of an optimiser's step linearly (Goyal et al., "Accurate, Large
+        Minibatch SGD", 2017, arXiv 1706.02677).
+        """
+        if self.optim.lr_batch is None:
+            return self.optim.lr
+        return self.optim.lr * self.data.batch * self.train.accumulate / self.optim.lr_batch
 
     def build_detector(self, num_classes: int, weights: str | None = None) -> Detector:
         """Make the network; `weights` replaces the configured source, "none" where a model file follows."""

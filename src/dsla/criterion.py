@@ -1,12 +1,13 @@
 """The criterion: an assigner and losses make named, normalised loss terms.
 
-    class loss    sum over all counted points and classes / max(mean over processes of the sum of score, 1)
-    box loss      sum of weight * loss(box)               / max(mean over processes of the sum of weight, 1)
-    quality loss  sum of BCE(branch, centerness or IoU)   / max(mean over processes of the positives, 1)
+    class loss    sum over all counted points and classes / max(sum of score, 1)
+    box loss      sum of weight * loss(box)               / max(sum of weight, 1)
+    quality loss  sum of BCE(branch, centerness or IoU)   / max(number of positives, 1)
 
-The three normalisers travel in one all-reduce that every process joins, with positives or without: a process that
-stays away would hang the others. Divided by the mean over processes, gradients averaged by DDP equal those of one
-process with the whole batch.
+The sums beneath the line go over all W processes, and are then divided by W: averaged by DDP, gradients equal those of
+one process with the whole batch. (The released code takes the maximum after the division, which is max(sum, W).) The
+three travel in one all-reduce that every process joins, with positives or without: one that stays away would hang the
+others.
 
 Letters: B images, P points, C classes, N positives.
 """
@@ -156,12 +157,13 @@ class Criterion:
 def _normalisers(
     score: Float[Tensor, " N"], weight: Float[Tensor, " N"], boxed: Bool[Tensor, " N"]
 ) -> Float[Tensor, "3"]:
-    """Sum of score, sum of weight and number of boxed points, averaged over processes and at least 1."""
+    """Sum of score, sum of weight and number of boxed points of all processes, at least 1; each process's share."""
     sums = torch.stack([score.sum(), weight.sum(), boxed.sum().to(score.dtype)])
+    processes = 1
     if dist.is_available() and dist.is_initialized():
         dist.all_reduce(sums)
-        sums = sums / dist.get_world_size()
-    return sums.clamp(min=1)
+        processes = dist.get_world_size()
+    return sums.clamp(min=1) / processes
 
 
 def _blame(losses: Losses, parts: dict[str, tuple[Tensor, Tensor]], output: HeadOutput) -> None:

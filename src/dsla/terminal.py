@@ -28,8 +28,8 @@ def progress(task: str) -> Generator[Callable[[int, int], object]]:
         yield lambda done, total: bar.update(shown, completed=done, total=total)
 
 
-def tell_start(settings: "Config", splits: "DataSplits", folder: Path) -> None:
-    """What is about to be trained, on what, and where to."""
+def tell_start(settings: "Config", splits: "DataSplits", folder: Path | None) -> None:
+    """What is about to be trained, on what, and where to, if that is decided."""
     names = splits.train.class_names
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     val = f"{len(splits.val)} to validate" if splits.val else "none to validate, so the AP will not be known"
@@ -40,7 +40,14 @@ def tell_start(settings: "Config", splits: "DataSplits", folder: Path) -> None:
         f"recipe {settings.recipe}, assigner {settings.assigner.name}, {settings.model.backbone} at "
         f"{settings.data.imgsz} px, {settings.train.epochs} epochs of {settings.data.batch} pictures a step"
     )
-    say(f"run folder {folder}")
+    if settings.optim.lr_batch is not None:
+        step = settings.data.batch * settings.train.accumulate
+        say(
+            f"learning rate {settings.learning_rate:g}: {settings.optim.lr:g} for {settings.optim.lr_batch} pictures a "
+            f"step, {step} here"
+        )
+    if folder is not None:
+        say(f"run folder {folder}")
 
 
 def tell_notes(splits: "DataSplits", *parts: "DetectionData | None") -> None:

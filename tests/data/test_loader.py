@@ -156,16 +156,60 @@ def test_without_augmentation_pictures_are_only_resized(data: CocoData) -> None:
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])
-def test_validation_sees_every_picture_once(data: CocoData, world: int) -> None:
+def test_validation_deals_the_batches_of_one_process(data: CocoData, world: int) -> None:
     seen = [
         [batch.image_ids for batch in val_loader(data, batch=4, workers=0, resize=RESIZE, rank=r, world=world)]
         for r in range(world)
     ]
-    assert sorted(chain(*chain(*seen))) == list(range(11))
-    if world == 1:
-        assert seen[0] == [(0, 1, 2, 3), (4, 5, 6, 7), (8, 9, 10)]
-    else:
-        assert [list(chain(*part)) for part in seen] == [list(range(r, 11, world)) for r in range(world)]
+    batches = [(0, 1, 2, 3), (4, 5, 6, 7), (8, 9, 10)]
+    assert seen == [batches[rank::world] for rank in range(world)]
+
+
+def test_no_process_is_without_a_validation_batch(data: CocoData) -> None:
+    """Lightning refuses a loader that is empty in some processes only."""
+    (batch,) = val_loader(data, batch=4, workers=0, resize=RESIZE, rank=3, world=4)
+    assert batch.image_ids == (0, 1, 2, 3)
+
+
+@pytest.mark.parametrize("wide", [0, 1, 5, 11, 20, 21])
+def test_groups_fill_batches_and_leave_no_picture_behind(wide: int) -> None:
+    """Whatever the numbers: as many batches as without groups, no picture twice, and few batches mixed."""
+    length, batch = 21, 4
+    groups = [int(index < wide) for index in range(length)]
+    trained: set[int] = set()
+    for epoch in range(40):
+        plain, alike = EpochBatches(length, batch, 3), EpochBatches(length, batch, 3, groups=groups)
+        plain.set_epoch(epoch)
+        alike.set_epoch(epoch)
+        batches = [[index for _, index in part] for part in alike]
+        assert len(batches) == len(alike) == len(plain) == 5
+        assert sorted(chain(*batches)) == sorted(index for part in plain for _, index in part)
+        mixed = sum(len({groups[index] for index in part}) > 1 for part in batches)
+        assert mixed <= 1
+        assert batches == [[index for _, index in part] for part in alike], "the same when asked again"
+        trained |= set(chain(*batches))
+    assert trained == set(range(length)), "over some epochs every picture has its turn"
+
+
+def test_processes_share_grouped_batches() -> None:
+    groups = [index % 3 == 0 for index in range(20)]
+    whole = list(EpochBatches(20, 4, 7, groups=groups))
+    for rank in range(4):
+        assert list(EpochBatches(20, 4, 7, groups=groups, rank=rank, world=4)) == [part[rank::4] for part in whole]
+
+
+def test_batches_of_like_pictures_need_less_padding(write_coco: Callable[..., Path], coco: dict[str, Any]) -> None:
+    images = [
+        {"id": i, "file_name": f"{i}.png", "width": 64 - 32 * (i % 2), "height": 32 + 32 * (i % 2)} for i in range(8)
+    ]
+    data = open_data(write_coco(train={**coco, "images": images, "annotations": []})).train
+
+    def pixels(group: bool) -> int:
+        batches = train_loader(data, batch=4, workers=0, augment=None, resize=Resize(64), seed=0, group_by_ratio=group)
+        return sum(batch.images[:, 0].numel() for batch in batches)
+
+    assert pixels(True) == 8 * 64 * 32
+    assert pixels(False) == 8 * 64 * 64
 
 
 def test_validation_batches_hold_one_padded_size(write_coco: Callable[..., Path], coco: dict[str, Any]) -> None:

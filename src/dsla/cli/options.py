@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-DATA_HELP = "Folder with labelled pictures, a COCO json, or 'scenes'."
+DATA_HELP = "Folder with labelled pictures or tar shards, a COCO json, or 'scenes'."
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or the folder of a run.")]
 Assigner = Annotated[str | None, typer.Option(help="dsla, fcos, atss, tal ..., with its losses.")]

@@ -10,7 +10,7 @@ from rich.console import Console
 from dsla.cli.options import DATA_HELP, Assigner, ConfigFile, Sets
 from dsla.cli.settings import resolve
 from dsla.errors import ConfigError
-from dsla.terminal import console, say, tell_evaluation, tell_interrupted, tell_start
+from dsla.terminal import console, say, tell_evaluation, tell_interrupted, tell_start, tell_tables
 
 if TYPE_CHECKING:
     from dsla.config import Config
@@ -32,6 +32,7 @@ def train(
     workers: Annotated[int | None, typer.Option(help="Processes that load pictures; 0 for none.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
     weights: Annotated[str | None, typer.Option(help="bundled, timm, none, or a file for the backbone.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print memory and time of the run, and leave.")] = False,
     config: ConfigFile = None,
     set_: Sets = None,
 ) -> None:
@@ -57,6 +58,12 @@ def train(
     splits = open_data(settings.data.path)
     if settings.data.single_class:
         splits = splits_as_single_class(splits)
+    if dry_run:
+        from dsla.engine.estimate import estimate
+
+        tell_start(settings, splits, out or resume)
+        tell_tables(estimate(settings, splits).table())
+        return
     folder = _run_folder(resume) if resume else out or _new_folder(settings, splits.path)
     first = _rank() == 0
     if first:
@@ -90,7 +97,8 @@ def _new_folder(settings: "Config", path: Path | None) -> Path:
         if RUN_FOLDER not in os.environ:
             raise ConfigError("--out: needed where the processes of a run are not started by `dsla train` itself")
         return Path(os.environ[RUN_FOLDER])
-    data = path.resolve().stem if path is not None else "scenes"
+    named = path if path is None or path.exists() else path.parent  # a pattern of shards
+    data = named.resolve().stem if named is not None else "scenes"
     name = f"{data}-{settings.recipe}-{settings.assigner.name}"
     number, folder = 1, Path("runs") / name
     while folder.exists():
@@ -101,5 +109,6 @@ def _new_folder(settings: "Config", path: Path | None) -> Path:
 
 
 def _rank() -> int:
-    """Number of this process on its machine; only the first one talks."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
+    """Number of this process in its run, or on its machine; only the first one talks."""
+    given = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    return int(next((number for number in given if number), "0"))

@@ -3,6 +3,7 @@
 A further source of data is one class that satisfies `DetectionData` and one branch in `open_data`.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -60,13 +61,27 @@ class DetectionData(Protocol):
         ...
 
 
+@runtime_checkable
+class StreamedData(DetectionData, Protocol):
+    """Pictures that training reads from front to back, shard by shard, rather than by index."""
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Samples of each shard."""
+        ...
+
+    def stream(self, shards: Sequence[int], buffer: int, seed: Sequence[int]) -> Iterator[Sample]:
+        """Samples of some shards in a random order; `buffer` encoded samples are held at a time."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class DataSplits:
     """What a path or a name stands for; `val` is None where the source has no validation pictures."""
 
     train: DetectionData
     val: DetectionData | None
-    kind: Literal["scenes", "coco"]
+    kind: Literal["scenes", "coco", "shards"]
     path: Path | None
 
     def part(self, name: str) -> DetectionData:
@@ -81,11 +96,11 @@ class DataSplits:
 
 
 def open_data(path: str | Path, *, seed: int = 0) -> DataSplits:
-    """Open the built-in data set `scenes` or a COCO folder or file.
+    """Open the built-in data set `scenes`, a COCO folder or file, or tar shards.
 
     Args:
-        path: "scenes" (400 generated pictures to train on, 100 others for validation), a folder, or a COCO
-            json file.
+        path: "scenes" (400 generated pictures to train on, 100 others for validation), a folder, a COCO json
+            file, or a pattern of tar files.
         seed: decides which scenes are generated; files do not depend on it.
 
     Raises:
@@ -100,6 +115,10 @@ def open_data(path: str | Path, *, seed: int = 0) -> DataSplits:
     from dsla.data.coco import open_coco
 
     path = Path(path)
+    from dsla.data.shards import is_shards, open_shards
+
+    if is_shards(path):
+        return DataSplits(*open_shards(path), "shards", path)
     if not path.exists():
         raise DataError(
             f"{path}: no such file or folder. Give a folder with train.json and val.json, one COCO json file,"

@@ -7,7 +7,6 @@ have seen.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from dsla.data.augment import Augment
-from dsla.data.dataset import DetectionData
+from dsla.data.dataset import DetectionData, StreamedData
 from dsla.data.mosaic import mosaic
-from dsla.data.resize import Resize
+from dsla.data.resize import Resize, one_of, several_sizes
 from dsla.data.sample import DIVISOR, Batch, Sample
+from dsla.data.stream import StreamLoader
 from dsla.errors import ConfigError, DslaError
 
 # Keeps the order of an epoch apart from the stream of its picture number 0, 1, ...
@@ -50,7 +50,7 @@ class TrainView(Dataset[Sample]):
         shorter_choices: Sequence[int] = (),
     ) -> None:
         self.data, self.augment, self.seed, self.epochs = data, augment, seed, epochs
-        self.sizes = [replace(resize, short=short) for short in shorter_choices] or [resize]
+        self.sizes = several_sizes(resize, shorter_choices)
 
     def __len__(self) -> int:
         return len(self.data)
@@ -59,8 +59,7 @@ class TrainView(Dataset[Sample]):
         epoch, index = key
         sample = self.data.sample(index)
         rng = np.random.default_rng((self.seed, epoch, index))
-        # One size draws nothing: what is drawn after it stays as it is.
-        resize = self.sizes[int(rng.integers(len(self.sizes))) if len(self.sizes) > 1 else 0]
+        resize = one_of(self.sizes, rng)
         if self.augment is None:
             return resize(sample)
         if rng.random() < self.augment.mosaic and self._mosaic_on(self.augment, epoch):
@@ -92,13 +91,25 @@ class EpochBatches:
     batch that is not full is left out, unless it is the only one; `drop_last=False` keeps it as long as each
     rank gets something of it.
 
+    With groups, as many batches as possible are of one group; what is left over of all groups makes mixed batches.
+    Which pictures an epoch goes without does not depend on the groups.
+
     Args:
         length: number of pictures.
         batch: pictures of a global batch, over all processes.
+        groups: of each picture.
     """
 
     def __init__(
-        self, length: int, batch: int, seed: int, *, drop_last: bool = True, rank: int = 0, world: int = 1
+        self,
+        length: int,
+        batch: int,
+        seed: int,
+        *,
+        drop_last: bool = True,
+        rank: int = 0,
+        world: int = 1,
+        groups: Sequence[int] | None = None,
     ) -> None:
         if batch < world or length < world:
             raise ConfigError(
@@ -107,6 +118,7 @@ class EpochBatches:
             )
         self.length, self.batch, self.seed = length, batch, seed
         self.rank, self.world, self.epoch = rank, world, 0
+        self.groups = None if groups is None else np.asarray(groups)
         full, rest = divmod(length, batch)
         self._count = full + (rest >= world and (not drop_last or full == 0))
 
@@ -123,10 +135,22 @@ class EpochBatches:
         return self._count
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        order = np.random.default_rng((self.seed, self.epoch, _ORDER)).permutation(self.length).tolist()
+        rng = np.random.default_rng((self.seed, self.epoch, _ORDER))
+        order = rng.permutation(self.length)
+        full = self.length // self.batch * self.batch
+        if self.groups is not None and full:
+            order = np.concatenate([self._grouped(order[:full], self.groups, rng), order[full:]])
         for start in range(0, self._count * self.batch, self.batch):
-            mine = order[start : start + self.batch][self.rank :: self.world]
+            mine = order[start : start + self.batch][self.rank :: self.world].tolist()
             yield [(self.epoch, index) for index in mine]
+
+    def _grouped(self, order: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Rearrange whole batches' worth of pictures into batches of one group, and the batches at random."""
+        parts = [order[groups[order] == group] for group in np.unique(groups)]
+        ends = [len(part) // self.batch * self.batch for part in parts]
+        alike = [part[:end] for part, end in zip(parts, ends, strict=True)]
+        left = [part[end:] for part, end in zip(parts, ends, strict=True)]
+        return rng.permutation(np.concatenate([*alike, *left]).reshape(-1, self.batch)).reshape(-1)
 
 
 class _Careful(Dataset["Sample | DslaError"]):
@@ -192,34 +216,65 @@ def train_loader(
     shorter_choices: Sequence[int] = (),
     rank: int = 0,
     world: int = 1,
-) -> BatchLoader:
-    """Shuffled, augmented batches; call `loader.batch_sampler.set_epoch(epoch)` before each epoch.
+    group_by_ratio: bool = False,
+    buffer: int = 1000,
+) -> BatchLoader | StreamLoader:
+    """Shuffled, augmented batches; set the epoch before each, where Lightning does.
+
+    Of a data set that is streamed, see `dsla.data.stream`; what is said here of workers holds for the others.
 
     Args:
         batch: pictures of a global batch, over all `world` processes.
         workers: processes that decode; 0 decodes in this one. The batches are the same.
         epochs: length of the training, for `augment.mosaic_off_epochs`.
         shorter_choices: see `TrainView`.
+        group_by_ratio: batches of wide or of high pictures, which need less padding than mixed ones.
+        buffer: of a stream, encoded samples that each worker holds for shuffling.
+
+    Raises:
+        ConfigError: too few pictures or shards for the processes, or a setting that a stream cannot follow.
     """
-    batches = EpochBatches(len(data), batch, seed, rank=rank, world=world)
+    if isinstance(data, StreamedData):
+        if group_by_ratio:
+            raise ConfigError("data.group_by_ratio: needs pictures by index, which shards do not have; leave it out")
+        return StreamLoader(
+            data,
+            batch=batch,
+            workers=workers,
+            augment=augment,
+            resize=resize,
+            seed=seed,
+            shorter_choices=shorter_choices,
+            rank=rank,
+            world=world,
+            buffer=buffer,
+        )
+    groups = [_wide(data.record(index).size) for index in range(len(data))] if group_by_ratio else None
+    batches = EpochBatches(len(data), batch, seed, rank=rank, world=world, groups=groups)
     return _loader(TrainView(data, augment, resize, seed, epochs, shorter_choices), batches, workers)
 
 
 def val_loader(
     data: DetectionData, *, batch: int, workers: int, resize: Resize, rank: int = 0, world: int = 1
 ) -> BatchLoader:
-    """Every picture once, not augmented; rank r takes every `world`-th picture, none twice.
+    """Every picture once, not augmented; rank r takes every `world`-th batch.
 
     A batch holds pictures of one padded size: padding reaches the head's group normalisation, and what is found
-    in a picture must not depend on its company. Processes may get different numbers of batches, so nothing may
-    wait for the others within a batch.
+    in a picture must not depend on its company. The batches are those of one process, so that the same numbers
+    come out to the last digit. Processes may get different numbers of batches, so nothing may wait for the others
+    within a batch; one that would get none repeats the first, and whoever joins the results must leave that out.
 
     Args:
         batch: pictures of a batch of this process, at most.
     """
     by_size: dict[tuple[int, int], list[int]] = {}
-    for index in range(rank, len(data), world):
+    for index in range(len(data)):
         height, width = resize.target(data.record(index).size)
         by_size.setdefault((-(-height // DIVISOR), -(-width // DIVISOR)), []).append(index)
     batches = [alike[start : start + batch] for alike in by_size.values() for start in range(0, len(alike), batch)]
-    return _loader(PlainView(data, resize), batches, workers)
+    return _loader(PlainView(data, resize), batches[rank::world] or batches[:1], workers)
+
+
+def _wide(size: tuple[int, int]) -> int:
+    """1 for a picture (h, w) that is at least as wide as high."""
+    return int(size[1] >= size[0])

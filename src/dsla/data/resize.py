@@ -3,9 +3,11 @@
 Letters: G boxes, H and W height and width.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
 from jaxtyping import Bool, Float32
 from torch import Tensor
 from torchvision.ops import box_area, clip_boxes_to_image
@@ -55,6 +57,20 @@ class Resize:
     def __call__(self, sample: Sample) -> Sample:
         """Resize a whole sample."""
         return resample(sample, Window(0, 0, *sample.size), self.target(sample.size))
+
+
+def several_sizes(resize: Resize, shorter: Sequence[int]) -> list[Resize]:
+    """The sizes that training draws from: one for each shortest side, or `resize` where there are none.
+
+    Raises:
+        ConfigError: if one of them is longer than the longest side.
+    """
+    return [replace(resize, short=short) for short in shorter] or [resize]
+
+
+def one_of(sizes: Sequence[Resize], rng: np.random.Generator) -> Resize:
+    """Draw a size; where there is but one nothing is drawn, so that what is drawn after it stays as it is."""
+    return sizes[int(rng.integers(len(sizes)))] if len(sizes) > 1 else sizes[0]
 
 
 def resample(sample: Sample, window: Window, size: tuple[int, int]) -> Sample:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from torch import Tensor
 from torchvision.ops import clip_boxes_to_image
@@ -104,6 +105,13 @@ class Batch:
     def pin_memory(self) -> "Batch":
         """Pin the pictures, which are nearly all of a batch; DataLoader calls this by its name."""
         return dataclasses.replace(self, images=self.images.pin_memory())
+
+    def padded(self, height: int, width: int) -> "Batch":
+        """The same pictures on a canvas of at least this size, in pixels."""
+        right, bottom = max(width - self.images.shape[3], 0), max(height - self.images.shape[2], 0)
+        if not right and not bottom:
+            return self
+        return dataclasses.replace(self, images=F.pad(self.images, (0, right, 0, bottom)))
 
     def boxes_to_picture(self, index: int, boxes: Float[Tensor, "N 4"]) -> Float[Tensor, "N 4"]:
         """Map boxes of picture `index` from the network's pixels to the picture's own, clipped to it."""

@@ -1,11 +1,12 @@
 """All classes as one: for questions of where things are, not what they are, and for pictures with too many classes."""
 
 import dataclasses
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 
-from dsla.data.dataset import DataSplits, DetectionData, Record
+from dsla.data.dataset import DataSplits, DetectionData, Record, StreamedData
 from dsla.data.sample import Sample
 
 NAME = "object"
@@ -48,9 +49,33 @@ class SingleClass:
         return truth | {"annotations": annotations, "categories": [{"id": 1, "name": NAME}]}
 
 
+class SingleClassStream(SingleClass):
+    """The same for a data set that is streamed.
+
+    Args:
+        data: a streamed data set.
+    """
+
+    def __init__(self, data: StreamedData) -> None:
+        super().__init__(data)
+        self.streamed = data
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Samples of each shard."""
+        return self.streamed.counts
+
+    def stream(self, shards: Sequence[int], buffer: int, seed: Sequence[int]) -> Iterator[Sample]:
+        """Samples of some shards in a random order."""
+        for sample in self.streamed.stream(shards, buffer, seed):
+            yield dataclasses.replace(sample, labels=torch.zeros_like(sample.labels))
+
+
 def as_single_class(data: DetectionData) -> DetectionData:
     """The data set with one class; one that is so already comes back as it is."""
-    return data if isinstance(data, SingleClass) else SingleClass(data)
+    if isinstance(data, SingleClass):
+        return data
+    return SingleClassStream(data) if isinstance(data, StreamedData) else SingleClass(data)
 
 
 def splits_as_single_class(splits: DataSplits) -> DataSplits:

@@ -63,9 +63,10 @@ class KeepBest(Callback):
 
 
 def _gather(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of all processes, in the order of their pictures."""
+    """Rows of all processes, in the order of their pictures; a picture that several have seen counts once."""
     if dist.is_available() and dist.is_initialized():
         parts: list[Any] = [None] * dist.get_world_size()
         dist.all_gather_object(parts, rows)
-        rows = [row for part in parts for row in part]
+        first = {row["image_id"]: number for number, part in reversed([*enumerate(parts)]) for row in part}
+        rows = [row for number, part in enumerate(parts) for row in part if first[row["image_id"]] == number]
     return sorted(rows, key=lambda row: row["image_id"])

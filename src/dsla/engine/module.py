@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from safetensors.torch import save_file
 from torch import Tensor
 
 from dsla.config import Config, OptimSettings
-from dsla.criterion import NonFiniteLossError
+from dsla.criterion import Losses, NonFiniteLossError
 from dsla.data import Batch
 from dsla.engine.files import write_atomically
 from dsla.engine.results import coco_results
@@ -51,21 +52,44 @@ class DetectionModule(LightningModule):
             TrainingError: if a term is not finite; the batch is saved and its pictures are named.
         """
         # What is random in a step (stochastic depth) depends on its number alone, so a resumed run repeats it.
-        torch.manual_seed((self.config.train.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank)
+        every = self.config.train.accumulate
+        moment = (self.config.train.seed * 1_000_003 + self.global_step) * every + batch_idx % every
+        torch.manual_seed(moment * 1_009 + self.global_rank)
+        batch = self._padded_like_the_others(batch)
         output = self.detector(self.detector.preprocess(batch.images, batch.sizes))
         with torch.autocast(batch.images.device.type, enabled=False):
             try:
                 losses = self.criterion(output, batch.truth, self.progress)
             except NonFiniteLossError as error:
                 raise self._explain(error, batch) from None
+        self._log_step(losses, batch)
+        return losses.total
+
+    def _padded_like_the_others(self, batch: Batch) -> Batch:
+        """Pad to the greatest picture of all processes, as one process would with the whole batch.
+
+        Padding reaches the head's group normalisation, so a step would otherwise depend on who got which picture.
+        """
+        if self.trainer.world_size == 1:
+            return batch
+        size = batch.sizes.new_tensor(batch.images.shape[2:])
+        dist.all_reduce(size, op=dist.ReduceOp.MAX)
+        return batch.padded(*size.tolist())
+
+    def _log_step(self, losses: Losses, batch: Batch) -> None:
+        """Log loss terms, their sum, and positives a box, of the whole batch in every process."""
+        counts = losses.total.new_tensor([len(losses.assignment.gt), int((~batch.truth.ignore).sum())])
+        values = torch.cat([torch.stack([*losses.terms.values(), losses.total]).detach(), counts])
+        world = self.trainer.world_size
+        if world > 1:
+            dist.all_reduce(values)
+        *terms, total, positives, boxes = values.unbind()
         size = len(batch.names)
-        for name, value in losses.terms.items():
-            self.log(f"train/{name}", value.detach(), prog_bar=True, on_step=True, on_epoch=True, batch_size=size)
-        total = losses.total
-        self.log("train/loss", total.detach(), on_step=True, on_epoch=True, batch_size=size)
-        positives = len(losses.assignment.gt) / max(int((~batch.truth.ignore).sum()), 1)
-        self.log("train/positives_per_box", positives, on_step=False, on_epoch=True, batch_size=size)
-        return total
+        for name, value in zip(losses.terms, terms, strict=True):
+            self.log(f"train/{name}", value / world, prog_bar=True, on_step=True, on_epoch=True, batch_size=size)
+        self.log("train/loss", total / world, on_step=True, on_epoch=True, batch_size=size)
+        rate = positives / boxes.clamp(min=1)
+        self.log("train/positives_per_box", rate, on_step=False, on_epoch=True, batch_size=size)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """COCO results of a batch, as `rows`."""
@@ -97,12 +121,13 @@ class DetectionModule(LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW or SGD, with warm-up and cosine or steps."""
         optim = self.config.optim
-        groups = self.detector.parameter_groups(optim.lr, optim.backbone_factor, optim.weight_decay, optim.bias_factor)
+        lr = self.config.learning_rate
+        groups = self.detector.parameter_groups(lr, optim.backbone_factor, optim.weight_decay, optim.bias_factor)
         optimizer: torch.optim.Optimizer
         if optim.name == "sgd":
-            optimizer = torch.optim.SGD(groups, lr=optim.lr, momentum=optim.momentum)
+            optimizer = torch.optim.SGD(groups, lr=lr, momentum=optim.momentum)
         else:
-            optimizer = torch.optim.AdamW(groups, lr=optim.lr)
+            optimizer = torch.optim.AdamW(groups, lr=lr)
         total = int(self.trainer.estimated_stepping_batches)
         per_epoch = max(total // self.config.train.epochs, 1)
         schedule = torch.optim.lr_scheduler.LambdaLR(

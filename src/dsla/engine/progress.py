@@ -1,5 +1,6 @@
 """How a person follows a training: a line an epoch, and within it a bar where somebody is watching."""
 
+import logging
 import time
 from typing import Any
 
@@ -8,6 +9,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from dsla.engine.metrics import epoch_metrics
+
+
+def hush_lightning() -> None:
+    """Keep Lightning from announcing every device that is not here."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class EpochLines(Callback):

@@ -10,7 +10,6 @@ RUN/detections.json    its detections on the validation pictures, as COCO result
 """
 
 import json
-import logging
 import platform
 import warnings
 from collections.abc import Sequence
@@ -27,7 +26,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from dsla.config import Config
-from dsla.data import DataSplits, DetectionData, Resize, train_loader, val_loader
+from dsla.data import DataSplits, DetectionData, Resize, StreamLoader, train_loader, val_loader
+from dsla.data.loader import BatchLoader
 from dsla.data.single_class import splits_as_single_class
 from dsla.engine.averaging import AveragedWeights
 from dsla.engine.best import KeepBest
@@ -40,7 +40,7 @@ from dsla.engine.modelfile import Description, save_model
 from dsla.engine.module import DetectionModule
 from dsla.engine.predict import load
 from dsla.engine.processes import fit_or_say_why
-from dsla.engine.progress import EpochLines, StepBar
+from dsla.engine.progress import EpochLines, StepBar, hush_lightning
 from dsla.errors import ConfigError, DataError
 
 
@@ -85,8 +85,7 @@ def train(
         KeyboardInterrupt: if stopped by hand; the last whole epoch is on the disk.
     """
     console = console or Console(quiet=True)
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # it announces every device that is not here
+    hush_lightning()
     _check_folder(out, resume)
     if config.data.single_class:
         splits = splits_as_single_class(splits)
@@ -98,7 +97,9 @@ def train(
     device = pick_device(config.train.device)
     torch.manual_seed(config.train.seed)
     detector = config.build_detector(len(splits.train.class_names))
-    module = DetectionModule(config, detector, _category_ids(splits.val or splits.train), out)
+    # Without validation pictures nothing is detected, and a stream need not be read through for its ids.
+    ids = _category_ids(splits.val) if splits.val is not None else range(len(splits.train.class_names))
+    module = DetectionModule(config, detector, ids, out)
     describe: Description = {
         "config": config.model_dump(mode="json"),
         "class_names": splits.train.class_names,
@@ -106,7 +107,8 @@ def train(
     }
     keeper = KeepBest(splits.val.to_coco(), out, describe) if splits.val is not None else None
     trainer = _trainer(config, device, out, console, keeper)
-    fit_or_say_why(trainer, out, lambda: _fit(trainer, module, splits, out / "last.ckpt" if resume else None))
+    loaders = _loaders(trainer, config, splits)
+    fit_or_say_why(trainer, out, lambda: _fit(trainer, module, loaders, out / "last.ckpt" if resume else None))
     if not trainer.is_global_zero:
         raise SystemExit(0)
     model = out / "best.safetensors"
@@ -183,8 +185,9 @@ def _trainer(config: Config, device: torch.device, out: Path, console: Console, 
         raise ConfigError(f"train: {error}; see train.device, train.devices and train.precision") from error
 
 
-def _fit(trainer: Trainer, module: DetectionModule, splits: DataSplits, checkpoint: Path | None) -> None:
-    config = module.config
+def _loaders(
+    trainer: Trainer, config: Config, splits: DataSplits
+) -> tuple[BatchLoader | StreamLoader, BatchLoader | None]:
     data = config.data
     resize = Resize(data.imgsz, data.shorter)
     shard = {"rank": trainer.global_rank, "world": trainer.world_size}
@@ -197,6 +200,8 @@ def _fit(trainer: Trainer, module: DetectionModule, splits: DataSplits, checkpoi
         shorter_choices=data.shorter_choices,
         seed=config.train.seed,
         epochs=config.train.epochs,
+        group_by_ratio=data.group_by_ratio,
+        buffer=data.shuffle_buffer,
         **shard,
     )
     val = (
@@ -204,6 +209,16 @@ def _fit(trainer: Trainer, module: DetectionModule, splits: DataSplits, checkpoi
         if splits.val is not None
         else None
     )
+    return loader, val
+
+
+def _fit(
+    trainer: Trainer,
+    module: DetectionModule,
+    loaders: tuple[BatchLoader | StreamLoader, BatchLoader | None],
+    checkpoint: Path | None,
+) -> None:
+    loader, val = loaders
     with warnings.catch_warnings():
         # Lightning's advice on what is a setting of the run here (loader processes, frozen layers), and a
         # deprecation between it and torch: nothing that a user could act on.
@@ -218,7 +233,7 @@ def _fit(trainer: Trainer, module: DetectionModule, splits: DataSplits, checkpoi
         ):
             warnings.filterwarnings("ignore", message=advice)
         trainer.fit(module, loader, val, ckpt_path=checkpoint, weights_only=True)
-        if val is not None and trainer.current_epoch % config.train.evaluate_every:
+        if val is not None and trainer.current_epoch % module.config.train.evaluate_every:
             trainer.validate(module, val, verbose=False)
 
 

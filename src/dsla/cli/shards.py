@@ -1,0 +1,25 @@
+"""`dsla shards`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dsla.cli.options import Data
+from dsla.terminal import progress, say, tell_notes
+
+
+def shards(
+    data: Data,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the shards.")],
+    per_shard: Annotated[int, typer.Option(min=1, help="Pictures of a tar file.")] = 1000,
+) -> None:
+    """Write a data set as tar shards, which training reads as a stream."""
+    from dsla.data import open_data, write_shards
+
+    splits = open_data(data)
+    tell_notes(splits, splits.train, splits.val)
+    with progress("writing") as advance:
+        written = write_shards(splits, out, per_shard, advance)
+    say(f"{len(written)} shards in {out}")
+    say(f"next      dsla train {out}")
