@@ -1,5 +1,6 @@
 """Weights out: a model file of ours becomes a file for plain PyTorch, torchvision or mmdet."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -50,7 +51,7 @@ def export(path: str | Path, out: str | Path, target: Target) -> Path:
 
 def _check(file: ModelFile, config: Config, needed: dict[str, tuple[Any, ...]], program: str) -> None:
     """Refuse a model whose numbers would mean something else in the other program."""
-    if not config.model.backbone.split(".")[0].startswith(("resnet", "resnext")):
+    if not re.fullmatch(r"resnet\d+|resnext\d+_\d+x\d+d", config.model.backbone.split(".")[0]):
         raise ModelError(f"{file.path}: {program} knows ResNets by these names, and not {config.model.backbone}")
     for name, values in needed.items():
         if getattr(config.model, name) not in values:
