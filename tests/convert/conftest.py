@@ -48,6 +48,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Pair:
         extra_blocks=LastLevelP6P7(32, 32),
     )
     theirs = FCOS(pyramid, num_classes=91, head=FCOSHead(32, 1, 91, num_convs=2)).eval()
+    make_it_find_something(theirs)
     folder = tmp_path_factory.mktemp("small")
     torch.save(theirs.state_dict(), folder / "fcos.pth")
     conversion = convert(folder / "fcos.pth", folder / "fcos.safetensors", "torchvision")
@@ -66,8 +67,8 @@ def make_it_find_something(net: FCOS) -> None:
             module.running_var.uniform_(0.5, 2.0)
     classes = net.head.classification_head.cls_logits
     boxes, centerness = net.head.regression_head.bbox_reg, net.head.regression_head.bbox_ctrness
-    classes.weight.mul_(8.0)
-    boxes.weight.mul_(5.0)
+    classes.weight.mul_(4.0)
+    boxes.weight.mul_(3.0)
     boxes.bias.fill_(3.0)
     centerness.weight.mul_(10.0)
     centerness.bias.fill_(1.0)

@@ -43,6 +43,8 @@ def test_writing_for_another_program(capsys, small, tmp_path):
         (("--to", "plain", "--style", "caffe"), "--to plain: the model says itself what it is; leave style away"),
         (("--from", "mmdet", "--mean", "1,2"), "--mean 1,2: expected three numbers with commas between"),
         (("--from", "mmdet"), "no such file"),
+        (("--from", "keras"), "--from keras: unknown; known are torchvision, mmdet"),
+        (("--from", "mmdet", "--assigner", "atss"), "--assigner atss: unknown; known are fcos, dsla"),
     ],
 )
 def test_wrong_calls_say_what_is_wrong(capsys, tmp_path, words, message):

@@ -1,7 +1,7 @@
 """`dsla convert`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -14,26 +14,18 @@ if TYPE_CHECKING:
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A state dict or checkpoint; with --to, a model.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A state dict; with --to, a model.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write.")],
-    from_: Annotated[
-        Literal["torchvision", "mmdet"] | None, typer.Option("--from", help="Whose FCOS or DSLA IN is.")
-    ] = None,
-    to: Annotated[
-        Literal["plain", "torchvision", "mmdet"] | None, typer.Option("--to", help="Write a model's weights for these.")
-    ] = None,
-    assigner: Annotated[
-        Literal["fcos", "dsla"] | None, typer.Option(help="fcos keeps the centerness branch, dsla drops it.")
-    ] = None,
-    classes: Annotated[str | None, typer.Option(help="Names with commas between, or a file, a name a line.")] = None,
-    style: Annotated[
-        Literal["pytorch", "caffe"] | None, typer.Option(help="Backbone's strides in 3x3 or first 1x1.")
-    ] = None,
-    box: Annotated[Literal["exp", "relu"] | None, typer.Option(help="Sides; relu is mmdet's norm_on_bbox.")] = None,
-    colour: Annotated[Literal["rgb", "bgr"] | None, typer.Option(help="Where not the style's usual one.")] = None,
-    mean: Annotated[str | None, typer.Option(help="Of channels, 0 to 255: 123.675,116.28,103.53")] = None,
-    std: Annotated[str | None, typer.Option(help="The same: 58.395,57.12,57.375")] = None,
-    norm_eps: Annotated[float | None, typer.Option(help="Of the source's batch norms, where not 1e-5.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="torchvision or mmdet.")] = None,
+    to: Annotated[str | None, typer.Option(help="plain, torchvision or mmdet.")] = None,
+    assigner: Annotated[str | None, typer.Option(help="fcos keeps the centerness, dsla drops it.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Names with commas between, or a file.")] = None,
+    style: Annotated[str | None, typer.Option(help="pytorch or caffe: strides in 3x3 or 1x1.")] = None,
+    box: Annotated[str | None, typer.Option(help="relu (mmdet's norm_on_bbox) or exp.")] = None,
+    colour: Annotated[str | None, typer.Option(help="rgb or bgr.")] = None,
+    mean: Annotated[str | None, typer.Option(help="Of channels of 0 to 255, three numbers.")] = None,
+    std: Annotated[str | None, typer.Option(help="The same.")] = None,
+    norm_eps: Annotated[float | None, typer.Option(help="Of the source's batch norms.")] = None,
 ) -> None:
     """Take a detector over from torchvision or mmdet, or write one for them."""
     if (from_ is None) == (to is None):
@@ -41,7 +33,17 @@ def convert(
     from dsla.convert import convert as run
     from dsla.convert import export
 
-    told = {
+    for flag, value, known in (
+        ("--from", from_, ("torchvision", "mmdet")),
+        ("--to", to, ("plain", "torchvision", "mmdet")),
+        ("--assigner", assigner, ("fcos", "dsla")),
+        ("--style", style, ("pytorch", "caffe")),
+        ("--box", box, ("exp", "relu")),
+        ("--colour", colour, ("rgb", "bgr")),
+    ):
+        if value is not None and value not in known:
+            raise ConfigError(f"{flag} {value}: unknown; known are {', '.join(known)}")
+    told: dict[str, Any] = {
         "assigner": assigner,
         "class_names": _names(classes) if classes is not None else None,
         "style": style,
@@ -53,10 +55,9 @@ def convert(
     }
     if to is not None:
         _refuse_told(told, to)
-        say(f"weights   {export(source, out, to)}")
+        say(f"weights   {export(source, out, cast('Any', to))}")
         return
-    assert from_ is not None
-    _tell(run(source, out, from_, **told))
+    _tell(run(source, out, cast("Any", from_), **told))
 
 
 def _tell(done: "Conversion") -> None:

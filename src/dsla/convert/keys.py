@@ -98,9 +98,10 @@ def take(
             filled.append(ours)
         else:
             missing.append(f"{theirs} (our {ours})" if theirs else f"our {ours}")
-    over = [theirs for theirs in tensors if theirs not in set(names.values())]
+    asked = set(names.values())
+    over = [theirs for theirs in tensors if theirs not in asked]
     dropped = tuple(theirs for theirs in over if drop(theirs))
-    _refuse(source, missing, [theirs for theirs in over if theirs not in set(dropped)], misshapen)
+    _refuse(source, missing, [theirs for theirs in over if theirs not in dropped], misshapen)
     return Taken(state, tuple(filled), dropped)
 
 

@@ -11,7 +11,7 @@ Facts about it, from `torchvision/models/detection/fcos.py` and `anchor_utils.py
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -82,7 +82,7 @@ def describe(checkpoint: Checkpoint, told: Told) -> Described:
         "mean": tuple(v / 255 for v in told.mean) if told.mean else None,
         "std": tuple(v / 255 for v in told.std) if told.std else None,
     }
-    config = override(_published(), {"model": settings | settings_in_the_open(seen)}, source)
+    config = override(_published(settings["levels"]), {"model": settings | settings_in_the_open(seen)}, source)
     notes: tuple[str, ...] = ()
     if not keeps:
         changes = {"inference": {"score_threshold": 0.05}, "assigner": {"ranges": None}}
@@ -123,11 +123,11 @@ def to_torchvision(state: Mapping[str, Tensor], class_names: tuple[str, ...]) ->
     return named
 
 
-def _published() -> Config:
-    """The settings of torchvision's own FCOS."""
+def _published(levels: Sequence[int]) -> Config:
+    """The settings of torchvision's own FCOS, on such levels."""
     config = Config(
         recipe="torchvision-fcos",
-        assigner=FCOS(center_radius=1.5, ranges=_open_ranges()),
+        assigner=FCOS(center_radius=1.5, ranges=_open_ranges(levels)),
         loss=LossSettings(classification=Focal(), box=GIoULoss(), box_weight=1.0, box_weighting="one"),
         inference=Decoding(score_threshold=0.2, score="sqrt", spacing="picture"),
     )
@@ -139,9 +139,9 @@ def _published() -> Config:
     return override(config, changes, "torchvision")
 
 
-def _open_ranges() -> tuple[tuple[float, float], ...]:
+def _open_ranges(levels: Sequence[int]) -> tuple[tuple[float, float], ...]:
     """4 to 8 strides of each level without the ends themselves, from 0 for the first and without end for the last."""
-    ends = torch.tensor([8.0 * stride for stride in (8, 16, 32, 64)])
+    ends = torch.tensor([8.0 * 2**level for level in levels[:-1]])
     below, above = (torch.nextafter(ends, torch.tensor(to)).tolist() for to in (0.0, torch.inf))
     return tuple(zip([0.0, *above], [*below, NO_END], strict=True))
 
