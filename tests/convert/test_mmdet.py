@@ -1,6 +1,7 @@
 """mmdet's names, as the published architecture has them: nothing missing, nothing left over, the same numbers."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -70,7 +71,7 @@ def our_shapes(named: dict[str, tuple[int, ...]]) -> dict[str, torch.Size]:
 def described(named, style="pytorch", box="relu", text="", told=None, meta=None):
     tensors = {name: torch.empty(shape, device="meta") for name, shape in named.items()}
     meta = {"config": text} if text else meta or {}
-    return mmdet.describe(Checkpoint("x.pth", tensors, meta), told or Told(style=style, box=box))
+    return mmdet.describe(Checkpoint(Path("x.pth"), tensors, meta), told or Told(style=style, box=box))
 
 
 @pytest.mark.parametrize("published", OFFICIAL, ids=str)
@@ -167,7 +168,7 @@ def test_what_the_configuration_in_a_checkpoint_says(monkeypatch):
     seen = {}
     monkeypatch.setattr(mmdet, "override", lambda config, changes, source: seen.update(changes) or config)
     mmdet.describe(
-        Checkpoint("x.pth", {k: torch.empty(s, device="meta") for k, s in shapes(conv_bias=False).items()},
+        Checkpoint(Path("x.pth"), {k: torch.empty(s, device="meta") for k, s in shapes(conv_bias=False).items()},
                    {"config": R50_LOG}), Told()
     )  # fmt: skip
     model = seen["model"]

@@ -25,7 +25,7 @@ from dsla.convert.architecture import model_settings
 from dsla.convert.checkpoint import Checkpoint
 from dsla.convert.config_text import ConfigText
 from dsla.convert.description import Described, Told, fill_counter, names_for, settings_in_the_open
-from dsla.convert.keys import Naming
+from dsla.convert.keys import Naming, give
 from dsla.errors import ModelError
 from dsla.losses import Focal, GIoULoss, IoULoss, QualityFocal
 from dsla.models import Decoding
@@ -90,7 +90,7 @@ def describe(checkpoint: Checkpoint, told: Told) -> Described:
         tensors=tensors,
         naming=names,
         config=override(config, changes, source),
-        class_names=names_for(len(ours["head.classes.bias"]), told.class_names or _classes(meta), source),
+        class_names=names_for(len(ours["head.classes.weight"]), told.class_names or _classes(meta), source),
         mean=seen["mean"] or _scaled(MEANS["pytorch"]),
         std=seen["std"] or _scaled(STDS["pytorch"]),
         fill=_fill,
@@ -100,10 +100,8 @@ def describe(checkpoint: Checkpoint, told: Told) -> Described:
 
 def to_mmdet(state: Mapping[str, Tensor], config: Config, class_names: tuple[str, ...]) -> dict[str, Any]:
     """A checkpoint by mmdet's names, with the classes where mmdet 2.x and 3.x look for them."""
-    given = {name: tensor for name, tensor in state.items() if name not in ("mean", "std")}
     laterals = sum(1 for level in config.model.levels if level <= 5)
-    named = naming(laterals)
-    tensors = {theirs: t for ours, t in given.items() if (theirs := named.translate(ours)) is not None}
+    tensors = give(state, naming(laterals), without=("mean", "std"))
     scales = tensors.pop(SCALES + "scale")
     tensors |= {f"{SCALES}{level}.scale": scale.clone() for level, scale in enumerate(scales)}
     return {"state_dict": tensors, "meta": {"CLASSES": class_names, "dataset_meta": {"classes": class_names}}}

@@ -32,7 +32,7 @@ from dsla.convert.description import (
     names_for,
     settings_in_the_open,
 )
-from dsla.convert.keys import Naming
+from dsla.convert.keys import Naming, give
 from dsla.errors import ModelError
 from dsla.losses import Focal, GIoULoss
 from dsla.methods import with_assigner
@@ -105,15 +105,14 @@ def to_torchvision(state: Mapping[str, Tensor], class_names: tuple[str, ...]) ->
     """Tensors by torchvision's names; classifier rows of COCO's 80 classes go to their 91 ids.
 
     Raises:
-        ModelError: if the levels have different scales, for which torchvision has no place.
+        ModelError: if the levels have different scales, or there are other tensors that torchvision has no place for.
     """
-    given = {name: tensor for name, tensor in state.items() if name not in ("mean", "std")}
-    scales = given.pop("head.scales")
+    given, scales = dict(state), state["head.scales"]
     if not bool((scales == scales[0]).all()) or float(scales[0]) <= 0:
         raise ModelError(f"the levels have scales {scales.tolist()}, and torchvision's head has none")
     for part in ("weight", "bias"):
         given[f"head.boxes.{part}"] = given[f"head.boxes.{part}"] * scales[0]
-    named = {theirs: t for ours, t in given.items() if (theirs := NAMING.translate(ours)) is not None}
+    named = give(given, NAMING, without=("mean", "std", "head.scales"))
     if class_names == coco_names():
         for part, empty in (("weight", 0.0), ("bias", UNUSED_LOGIT)):
             rows = named[CLASSIFIER + part]
@@ -148,13 +147,13 @@ def _open_ranges(levels: Sequence[int]) -> tuple[tuple[float, float], ...]:
 
 def _classes(tensors: Mapping[str, Tensor], told: Told, source: str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """The tensors with the classifier's rows of the classes alone, and the classes' names."""
-    outputs = len(tensors[CLASSIFIER + "bias"])
+    outputs = len(tensors[CLASSIFIER + "weight"])
     rows = range(outputs)
     if told.class_names is None and outputs == len(coco_categories()):
         rows = coco_ids()
     elif told.class_names is not None and outputs == len(told.class_names) + 1:
         rows = range(1, outputs)
-    chosen = {CLASSIFIER + part: tensors[CLASSIFIER + part][list(rows)] for part in ("weight", "bias")}
+    chosen = {name: t[list(rows)] for name, t in tensors.items() if name.startswith(CLASSIFIER)}
     return {**tensors, **chosen}, names_for(len(rows), told.class_names, source)
 
 
