@@ -12,6 +12,15 @@ from dsla.terminal import note, say
 if TYPE_CHECKING:
     from dsla.convert import Conversion
 
+_KNOWN = {
+    "from": ("torchvision", "mmdet"),
+    "to": ("plain", "torchvision", "mmdet"),
+    "assigner": ("fcos", "dsla"),
+    "style": ("pytorch", "caffe"),
+    "box": ("exp", "relu"),
+    "colour": ("rgb", "bgr"),
+}
+
 
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A state dict; with --to, a model.")],
@@ -33,16 +42,7 @@ def convert(
     from dsla.convert import convert as run
     from dsla.convert import export
 
-    for flag, value, known in (
-        ("--from", from_, ("torchvision", "mmdet")),
-        ("--to", to, ("plain", "torchvision", "mmdet")),
-        ("--assigner", assigner, ("fcos", "dsla")),
-        ("--style", style, ("pytorch", "caffe")),
-        ("--box", box, ("exp", "relu")),
-        ("--colour", colour, ("rgb", "bgr")),
-    ):
-        if value is not None and value not in known:
-            raise ConfigError(f"{flag} {value}: unknown; known are {', '.join(known)}")
+    _check({"from": from_, "to": to, "assigner": assigner, "style": style, "box": box, "colour": colour})
     told: dict[str, Any] = {
         "assigner": assigner,
         "class_names": _names(classes) if classes is not None else None,
@@ -58,6 +58,12 @@ def convert(
         say(f"weights   {export(source, out, cast('Any', to))}")
         return
     _tell(run(source, out, cast("Any", from_), **told))
+
+
+def _check(given: dict[str, str | None]) -> None:
+    for flag, value in given.items():
+        if value is not None and value not in _KNOWN[flag]:
+            raise ConfigError(f"--{flag} {value}: unknown; known are {', '.join(_KNOWN[flag])}")
 
 
 def _tell(done: "Conversion") -> None:
