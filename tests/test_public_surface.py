@@ -37,9 +37,12 @@ NAMES = [
     "TrainingError",
     "__version__",
     "evaluate_detections",
+    "from_pretrained",
     "load",
     "open_data",
+    "push_to_hub",
     "recipe",
+    "save_pretrained",
     "train",
     "with_assigner",
 ]

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from dsla.engine.train import Run, train
     from dsla.errors import ConfigError, DataError, DslaError, ModelError, TrainingError
     from dsla.geometry import GroundTruth, Points
+    from dsla.hub import from_pretrained, push_to_hub, save_pretrained
     from dsla.methods import with_assigner
     from dsla.models import Detector
     from dsla.recipes import recipe
@@ -56,6 +57,7 @@ _HOMES = {
     "evaluate_detections": "dsla.engine.evaluate",
     "Evaluation": "dsla.engine.evaluate",
     "FCOS": "dsla.assign",
+    "from_pretrained": "dsla.hub",
     "GroundTruth": "dsla.geometry",
     "load": "dsla.engine.predict",
     "ModelError": "dsla.errors",
@@ -65,8 +67,10 @@ _HOMES = {
     "POTO": "dsla.assign",
     "Predictions": "dsla.assign",
     "Predictor": "dsla.engine.predict",
+    "push_to_hub": "dsla.hub",
     "recipe": "dsla.recipes",
     "Run": "dsla.engine.train",
+    "save_pretrained": "dsla.hub",
     "SimOTA": "dsla.assign",
     "SoftDynamic": "dsla.assign",
     "TAL": "dsla.assign",
@@ -104,9 +108,12 @@ __all__ = [
     "TrainingError",
     "__version__",
     "evaluate_detections",
+    "from_pretrained",
     "load",
     "open_data",
+    "push_to_hub",
     "recipe",
+    "save_pretrained",
     "train",
     "with_assigner",
 ]

@@ -8,6 +8,7 @@ import typer
 
 from dsla.cli.compare import compare
 from dsla.cli.config import config
+from dsla.cli.convert import convert
 from dsla.cli.demo import demo
 from dsla.cli.evaluate import evaluate
 from dsla.cli.info import info
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, compare, shards, demo, info, config):
+for command in (train, evaluate, predict, compare, convert, shards, demo, info, config):
     app.command()(command)
 
 

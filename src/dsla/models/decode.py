@@ -18,6 +18,7 @@ from torchvision.ops import batched_nms
 
 from dsla.errors import ConfigError
 from dsla.geometry.boxes import boxes_from_ltrb
+from dsla.geometry.points import Points
 from dsla.models.head import HeadOutput
 
 LOGIT_SLACK = 1e-3  # the cheap test on logits lets a little more through than the exact one on scores
@@ -35,6 +36,9 @@ class Decoding:
         max_detections: detections kept of a picture.
         score: "class" is the class probability p; with the quality branch's probability q, "sqrt" is sqrt(p *
             q) and "product" p * q.
+        spacing: where boxes are read from. "stride" is where the points lie. "picture" spreads a level's points over
+            the padded picture, side // number of points apart, as torchvision's FCOS does in training and use: less
+            than the stride where the padded side is no multiple of it, as on P6 and P7 of most pictures.
     """
 
     score_threshold: float = 0.05
@@ -42,6 +46,7 @@ class Decoding:
     topk: int = 1000
     max_detections: int = 100
     score: Literal["class", "sqrt", "product"] = "class"
+    spacing: Literal["stride", "picture"] = "stride"
 
     def __post_init__(self) -> None:
         for name in ("score_threshold", "nms_iou"):
@@ -90,7 +95,8 @@ def _detect_one(output: HeadOutput, image: int, size: tuple[int, int], decoding:
     order = score.argsort(descending=True, stable=True)
     order = order[_best_of_levels(output.points.level[point[order]], len(output.points.sizes), decoding.topk)]
     point, label, score = point[order], label[order], score[order]
-    boxes = boxes_from_ltrb(output.points.xy[point], output.ltrb[image, point].float())
+    xy = output.points.xy if decoding.spacing == "stride" else _spread(output.points)
+    boxes = boxes_from_ltrb(xy[point], output.ltrb[image, point].float())
     boxes = boxes.clamp(min=0).minimum(boxes.new_tensor([size[1], size[0], size[1], size[0]]))
     real = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
     boxes, label, score = boxes[real], label[real], score[real]
@@ -100,6 +106,14 @@ def _detect_one(output: HeadOutput, image: int, size: tuple[int, int], decoding:
         boxes, label, score = boxes[keep], label[keep], score[keep]
     most = decoding.max_detections
     return Detected(boxes=boxes[:most], scores=score[:most], labels=label[:most])
+
+
+def _spread(points: Points) -> Float[Tensor, "P 2"]:
+    """The points, each level's spread over the padded picture in whole pixels."""
+    height, width = (side * points.strides[0] for side in points.sizes[0])
+    levels = zip(points.sizes, points.strides, strict=True)
+    factors = [(width // w / stride, height // h / stride) for (h, w), stride in levels]
+    return points.xy * points.xy.new_tensor(factors)[points.level]
 
 
 def _candidates(

@@ -159,23 +159,45 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         ModelError: if there is no such file, it cannot be read, or holds no named tensors.
     """
+    return named_tensors(read_content(path), path)
+
+
+def read_content(path: Path) -> Any:
+    """Read what a weight file holds, without running anything.
+
+    Raises:
+        ModelError: if there is no such file, or it cannot be read so.
+    """
     if not path.is_file():
         raise ModelError(f"{path}: no such weight file; give bundled, timm, none, or the path of a file")
     try:
         if path.suffix == ".safetensors":
-            content: Any = safetensors.torch.load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            return safetensors.torch.load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # its own message recommends to run whatever the file holds
         raise ModelError(
             f"{path}: not a readable weight file (damaged, or more than tensors in it); expected .safetensors, or a "
-            ".pth that holds tensors only"
+            f".pth that holds tensors only. {_PLAIN}"
         ) from error
     except Exception as error:  # a file cut short or of another program fails in many ways
         reason = str(error).strip().split("\n")[0].split(". ")[0] or "cut short"
         raise ModelError(
             f"{path}: not a readable weight file ({reason}); expected .safetensors, or a .pth that holds tensors only"
         ) from error
+
+
+_PLAIN = (
+    "Where it was made, and if you trust it, save its tensors alone: "
+    'torch.save(torch.load(FILE, weights_only=False)["state_dict"], "tensors.pth")'
+)
+
+
+def named_tensors(content: Any, path: Path) -> dict[str, Tensor]:
+    """Give the named tensors of a file's content, bare or within a whole checkpoint.
+
+    Raises:
+        ModelError: if there are none.
+    """
     for wrapper in ("state_dict", "model", "module"):
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
