@@ -6,12 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from commands import dsla, tiny_flags
 
 from dsla.config import override, parse_assignments
 from dsla.data import open_data
-from dsla.engine.modelfile import save_model
+from dsla.engine.modelfile import read_model, save_model
 from dsla.recipes import recipe
 from dsla.version import __version__
 
@@ -65,6 +66,19 @@ def test_the_later_word_wins(capsys, scenes, tmp_path, monkeypatch):
     assert tree["assigner"]["name"] == "fcos" and tree["loss"]["classification"]["name"] == "focal"
     assert (tree["train"]["epochs"], tree["optim"]["lr"], tree["data"]["batch"]) == (1, 0.003, 4)
     assert tree["data"]["path"] == str(scenes)
+
+
+def test_a_training_starts_from_a_whole_model_with_its_settings(capsys, scenes, tmp_path, model):
+    words = ("train", scenes, "--start", model, "--epochs", "1", "--set", "optim.lr=1e-9", "--set", "train.ema=null")
+    ran = dsla(capsys, *words, "--out", tmp_path / "run")
+    assert ran.status == 0, ran.err
+    assert f"starts from {model}, which knows of the classes:" in ran.out
+    tree = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert tree["model"] == read_model(model).config["model"]
+    trained, before = read_model(tmp_path / "run").state, read_model(model).state
+    assert all(torch.allclose(tensor, before[name], atol=1e-6) for name, tensor in trained.items())
+    ran = dsla(capsys, "train", scenes, "--start", model, "--weights", "none")
+    assert ran.status == 2 and "leave --resume and --weights away" in ran.err
 
 
 def test_training_without_validation_pictures_says_so_and_names_its_own_folder(capsys, scenes, tmp_path, monkeypatch):

@@ -111,6 +111,7 @@ class TrainSettings(Settings):
     """The run."""
 
     epochs: int = Field(default=15, ge=1)
+    start: str | None = Field(default=None, description="model file to start from, in place of model.weights")
     seed: int = Field(default=0, ge=0)
     device: str = Field(default="auto", description="auto, cpu, cuda, mps")
     devices: int = Field(default=1, ge=1, description="processes on this machine, one a device")

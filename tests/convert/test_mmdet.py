@@ -7,7 +7,6 @@ import pytest
 import torch
 from published import forward, random_state, shapes
 
-from dsla.config import ModelSettings
 from dsla.convert import convert, export, mmdet
 from dsla.convert.architecture import model_settings
 from dsla.convert.checkpoint import Checkpoint
@@ -37,7 +36,6 @@ OFFICIAL = {
     "X-101-64x4d-DCN": {"depth": 101, "width_per_group": (4, 64), "deformable_stages": (3, 4), "head_deformable": True},
     "FCOS": {"depth": 50, "centerness": True},
 }
-HAS_DEFORMABLE = "dcn" in ModelSettings.model_fields
 
 
 def our_shapes(named: dict[str, tuple[int, ...]]) -> dict[str, torch.Size]:
@@ -134,7 +132,6 @@ def test_a_plain_fcos_computes_what_the_published_architecture_does(tmp_path):
     assert again["meta"]["CLASSES"] == ours.class_names
 
 
-@pytest.mark.skipif(not HAS_DEFORMABLE, reason="the detector has no caffe style yet")
 def test_the_official_r50_computes_what_the_published_architecture_does(tmp_path):
     """Caffe style, BGR, exp sides, towers without biases; by the configuration that the checkpoint carries."""
     state = random_state(shapes(conv_bias=False), seed=2)
@@ -153,7 +150,6 @@ def test_the_official_r50_computes_what_the_published_architecture_does(tmp_path
     torch.testing.assert_close(output.ltrb, sides, atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.skipif(not HAS_DEFORMABLE, reason="the detector has no deformable convolutions yet")
 @pytest.mark.parametrize("published", ["R-101-DCN", "X-101-64x4d-DCN"])
 def test_our_detector_has_the_tensors_of_the_official_ones(published):
     named = shapes(**OFFICIAL[published])

@@ -15,15 +15,26 @@ def resolve(
     files: Sequence[Path],
     flags: Mapping[str, Mapping[str, Any]],
     assignments: Sequence[str],
+    start: Path | None = None,
 ) -> "Config":
-    """The settings of a run: recipe or resumed run, then files, then flags, then `--set`; the later one wins."""
+    """The settings of a run: recipe or resumed run, then files, then flags, then `--set`; the later one wins.
+
+    A run that starts from a model has that model's settings; a recipe, where named, replaces all but the model's parts.
+    """
     from dsla.config import override, parse_assignments, parse_config, read_overrides
+    from dsla.engine.modelfile import read_model
     from dsla.methods import with_assigner
     from dsla.recipes import DEFAULT_RECIPE
     from dsla.recipes import recipe as named
 
     if resumed is not None:
         settings = parse_config(read_overrides(resumed / "config.yaml"), str(resumed / "config.yaml"))
+    elif start is not None:
+        file = read_model(start)
+        settings = parse_config(file.config, str(file.path))
+        if recipe is not None:
+            settings = override(named(recipe), {"model": file.config["model"]}, str(file.path))
+        settings = override(settings, {"data": {"path": None}, "train": {"start": str(start)}}, "--start")
     else:
         settings = named(recipe or DEFAULT_RECIPE)
     for file in files:

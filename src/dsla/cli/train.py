@@ -28,6 +28,9 @@ def train(
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
     seed: Annotated[int | None, typer.Option(help="Decides weights, order and augmentation.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME by default.")] = None,
+    start: Annotated[
+        Path | None, typer.Option(metavar="MODEL", help="Start from a whole model, with its settings.")
+    ] = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that load pictures; 0 for none.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
@@ -42,6 +45,8 @@ def train(
     from dsla.engine.train import train as run_training
     from dsla.report import write_run_plots
 
+    if start is not None and (resume or weights):
+        raise ConfigError(f"--start {start}: has all weights; leave --resume and --weights away")
     if resume is not None and (recipe or out):
         raise ConfigError(f"--resume {resume}: the run has its recipe and folder; leave --recipe and --out away")
     flags = {
@@ -51,7 +56,7 @@ def train(
         "train": {"epochs": epochs, "seed": seed, "device": device},
     }
     settings = resolve(
-        _run_folder(resume) if resume else None, recipe, assigner, [config] if config else [], flags, set_ or []
+        _run_folder(resume) if resume else None, recipe, assigner, [config] if config else [], flags, set_ or [], start
     )
     if settings.data.path is None:
         raise ConfigError("train: which pictures? Give a folder, as in `dsla train pictures/`, or `scenes`")

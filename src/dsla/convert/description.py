@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from torch import Tensor
 
@@ -95,9 +95,3 @@ def names_for(outputs: int, given: Sequence[str] | None, source: str) -> tuple[s
 def fill_counter(ours: str) -> float | None:
     """0 for the counters of batch norms, which frozen ones lack and nobody reads."""
     return 0.0 if ours.endswith("num_batches_tracked") else None
-
-
-def settings_in_the_open(told: dict[str, Any]) -> dict[str, Any]:
-    """Those settings that are not the default, so that they read as what they are: exceptions."""
-    usual = {"style": "pytorch", "colour": "rgb", "mean": None, "std": None}
-    return {name: value for name, value in told.items() if value != usual[name]}

@@ -24,7 +24,7 @@ from dsla.config import Config, LossSettings, override
 from dsla.convert.architecture import model_settings
 from dsla.convert.checkpoint import Checkpoint
 from dsla.convert.config_text import ConfigText
-from dsla.convert.description import Described, Told, fill_counter, names_for, settings_in_the_open
+from dsla.convert.description import Described, Told, fill_counter, names_for
 from dsla.convert.keys import Naming, give
 from dsla.errors import ModelError
 from dsla.losses import Focal, GIoULoss, IoULoss, QualityFocal
@@ -84,7 +84,7 @@ def describe(checkpoint: Checkpoint, told: Told) -> Described:
     seen: dict[str, Any] = _colours(told, text, style, checkpoint.tensors) | {"style": style}
     config = _fcos(text, box) if keeps else _dsla(box, offset=0.5 if has_quality else 0.0)
     model = {"groups": text.first("num_groups", 32), "box": box, "quality_branch": keeps, "weights": "none"}
-    changes = {"model": settings | settings_in_the_open(seen) | model, "inference": _thresholds(text)}
+    changes = {"model": settings | seen | model, "inference": _thresholds(text)}
     dropped = _EXTRA if keeps else (*_EXTRA, CENTERNESS)
     return Described(
         tensors=tensors,

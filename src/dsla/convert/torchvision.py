@@ -30,7 +30,6 @@ from dsla.convert.description import (
     coco_names,
     fill_counter,
     names_for,
-    settings_in_the_open,
 )
 from dsla.convert.keys import Naming, give
 from dsla.errors import ModelError
@@ -82,7 +81,7 @@ def describe(checkpoint: Checkpoint, told: Told) -> Described:
         "mean": tuple(v / 255 for v in told.mean) if told.mean else None,
         "std": tuple(v / 255 for v in told.std) if told.std else None,
     }
-    config = override(_published(settings["levels"]), {"model": settings | settings_in_the_open(seen)}, source)
+    config = override(_published(settings["levels"]), {"model": settings | seen}, source)
     notes: tuple[str, ...] = ()
     if not keeps:
         changes = {"inference": {"score_threshold": 0.05}, "assigner": {"ranges": None}}

@@ -36,11 +36,12 @@ from dsla.engine.device import pick_device
 from dsla.engine.evaluate import Evaluation, evaluate
 from dsla.engine.files import write_atomically
 from dsla.engine.metrics import EpochTable, seconds_trained
-from dsla.engine.modelfile import Description, save_model
+from dsla.engine.modelfile import Description, read_model, save_model
 from dsla.engine.module import DetectionModule
 from dsla.engine.predict import load
 from dsla.engine.processes import fit_or_say_why
 from dsla.engine.progress import EpochLines, StepBar, hush_lightning
+from dsla.engine.start import start_from
 from dsla.errors import ConfigError, DataError
 
 
@@ -96,7 +97,11 @@ def train(
         )
     device = pick_device(config.train.device)
     torch.manual_seed(config.train.seed)
-    detector = config.build_detector(len(splits.train.class_names))
+    detector = config.build_detector(len(splits.train.class_names), weights="none" if config.train.start else None)
+    if config.train.start is not None and not resume:
+        known = start_from(detector, read_model(config.train.start), splits.train.class_names)
+        told = ", ".join(known) if known else "none of them"
+        console.print(f"starts from {config.train.start}, which knows of the classes: {told}", soft_wrap=True)
     # Without validation pictures nothing is detected, and a stream need not be read through for its ids.
     ids = _category_ids(splits.val) if splits.val is not None else range(len(splits.train.class_names))
     module = DetectionModule(config, detector, ids, out)
