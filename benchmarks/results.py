@@ -25,6 +25,7 @@ from dsla.report.style import save_figure
 
 FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 KEPT = (*FIGURES, "AR100", "best_epoch", "last_epoch", "seed", "epochs", "train_seconds", "data", "versions")
+COCO_PICTURES = 118_287  # of train2017
 LEAST_WEIGHED = 1000  # boxes a picture from which the memory of assigning them is told
 PLACE = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -239,15 +240,18 @@ def effects_table(results: dict[str, Any]) -> str:
 def recipes_table(results: dict[str, Any]) -> str:
     """Markdown: parts, parameters and multiply-adds, a recipe a row."""
     lines = [
-        "| recipe | backbone by timm | epochs x batch | px, h x w | parameters, M | that learn, M | multiply-adds, G |",
-        "|---|---|---:|---:|---:|---:|---:|",
+        "| recipe | backbone by timm | epochs x batch | px, h x w | parameters, M | that learn, M | multiply-adds, G |"
+        " COCO, Eflop |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
     for row in results["recipes"]:
         size = " x ".join(map(str, row["size"]))
         millions = f"{row['parameters'] / 1e6:.2f} | {row['trainable'] / 1e6:.2f}"
         schedule = f"{row['epochs']} x {row['batch']}"
-        giga = f"{row['multiply_adds'] / 1e9:.1f}"
-        lines.append(f"| `{row['recipe']}` | `{row['backbone']}` | {schedule} | {size} | {millions} | {giga} |")
+        # Backward costs twice what forward does, and a multiply-add is two operations.
+        work = f"{6 * row['multiply_adds'] * COCO_PICTURES * row['epochs'] / 1e18:.2g}"
+        counts = f"{millions} | {row['multiply_adds'] / 1e9:.1f} | {work}"
+        lines.append(f"| `{row['recipe']}` | `{row['backbone']}` | {schedule} | {size} | {counts} |")
     return "\n".join(lines) + "\n"
 
 
