@@ -186,10 +186,7 @@ def read_content(path: Path) -> Any:
         ) from error
 
 
-_PLAIN = (
-    "Where it was made, and if you trust it, save its tensors alone: "
-    'torch.save(torch.load(FILE, weights_only=False)["state_dict"], "tensors.pth")'
-)
+_PLAIN = 'Save its tensors alone with the program that made it: torch.save(model.state_dict(), "tensors.pth")'
 
 
 def named_tensors(content: Any, path: Path) -> dict[str, Tensor]:
