@@ -56,7 +56,7 @@ def plot_lengths(curves: Sequence[Mapping[str, Any]]) -> Figure:
     """
     panels = list(dict.fromkeys(curve["data"] for curve in curves))
     names = list(dict.fromkeys(curve["assigner"] for curve in curves))
-    with figure(1.0 + 4.4 * max(len(panels), 1), 4.2) as fig:
+    with figure(1.0 + 5.0 * max(len(panels), 1), 4.2) as fig:
         for axes, data in zip(np.atleast_1d(fig.subplots(1, max(len(panels), 1))), panels, strict=False):
             ends: list[tuple[float, str, str]] = []
             for number, name in enumerate(names):
