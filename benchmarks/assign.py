@@ -9,8 +9,6 @@ assignment. What is compared, and where the dense form is left out, is told in b
 
 import argparse
 import json
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -21,10 +19,10 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import torch
-import torchvision
 from crowds import STRIDES, crowd, half_trained, pyramid
 from rich.console import Console
 from rich.table import Table
+from told import claim, machine, verdicts
 from torchvision.models.detection import fcos as torchvision_fcos
 
 from dsla.assign import (
@@ -43,7 +41,6 @@ from dsla.assign import (
 )
 from dsla.geometry import GroundTruth, Points
 from dsla.lab.cost import extra_memory
-from dsla.version import __version__
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "assign"))
 from dense import dense
@@ -95,7 +92,7 @@ def main() -> None:
         "batch": options.batch,
         "points": len(points),
         "repeats": options.repeats,
-        "machine": _machine(options),
+        "machine": machine(options.threads) | {"strides": STRIDES},
         "rows": rows,
         "claims": claims(rows),
     }
@@ -234,38 +231,19 @@ def claims(rows: list[Row]) -> list[dict[str, Any]]:
         row = by.get(("dsla", boxes))
         ratio = row["dense_ms"] / row["ms"] if row and row["dense_ms"] else None
         text = f"dsla at least {least:.0f} times faster than its dense form at {boxes:,} boxes"
-        found.append(_claim(text, ratio, ratio is not None and ratio >= least))
+        found.append(claim(text, ratio, ratio is not None and ratio >= least))
         same = row["same"] if row else None
-        found.append(_claim(f"and with the same result at {boxes:,} boxes", same, same == 1.0))
+        found.append(claim(f"and with the same result at {boxes:,} boxes", same, same == 1.0))
     row = by.get(("dsla", 1000))
     memory = row["extra_mb"] if row else None
-    found.append(_claim("dsla needs less than 100 MB at 1,000 boxes", memory, memory is not None and memory < 100))
+    found.append(claim("dsla needs less than 100 MB at 1,000 boxes", memory, memory is not None and memory < 100))
     most = [row for row in rows if row["boxes"] == 5000 and row["assigner"] != TORCHVISION]
     slowest = max((row["ms"] for row in most), default=None)
     largest = max((row["extra_mb"] for row in most), default=None)
     text = "no assigner above 1 s a batch at 5,000 boxes (forms that look at all points aside), ms"
-    found.append(_claim(text, slowest, (slowest or 0) <= 1000))
-    found.append(_claim("no assigner above 1 GB at 5,000 boxes, MB", largest, (largest or 0) <= 1000))
+    found.append(claim(text, slowest, (slowest or 0) <= 1000))
+    found.append(claim("no assigner above 1 GB at 5,000 boxes, MB", largest, (largest or 0) <= 1000))
     return found
-
-
-def _claim(text: str, measured: float | None, holds: bool) -> dict[str, Any]:
-    return {"claim": text, "measured": measured, "holds": None if measured is None else holds}
-
-
-def _machine(options: argparse.Namespace) -> dict[str, Any]:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), None)
-    return {
-        "cpu": cpu or platform.processor(),
-        "threads": options.threads,
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "strides": STRIDES,
-        "dsla": __version__,
-        "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
-    }
 
 
 def _print(report: dict[str, Any]) -> None:
@@ -281,10 +259,8 @@ def _print(report: dict[str, Any]) -> None:
             row["assigner"], f"{row['boxes']:,}", *numbers, "-" if row["same"] is None else f"{row['same']:.4f}"
         )
     console.print(table)
-    for claim in report["claims"]:
-        verdict = {True: "holds", False: "does NOT hold", None: "not measured"}[claim["holds"]]
-        measured = "" if claim["measured"] is None else f" ({claim['measured']:.4g})"
-        console.print(f"{claim['claim']}: {verdict}{measured}", highlight=False)
+    for line in verdicts(report["claims"]):
+        console.print(line, highlight=False)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ measured in a process of its own for each contender.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,14 +18,13 @@ from statistics import median, quantiles
 from typing import Any
 
 import torch
-import torchvision
 from contenders import ENTRIES, OURS, RESNETS, TWINS, Contender, Ours, Setting
 from rich.console import Console
 from rich.table import Table
+from told import claim, machine, verdicts
 
 from dsla.data import Batch, Resize, open_data, train_loader
 from dsla.recipes import recipe
-from dsla.version import __version__
 
 WARMUP, HEAVY_STEPS, MEMORY_STEPS, BATCHES = 2, 2, 2, 4
 MOST_SHARE, LEAST_SPEEDUP = 0.05, 5.0
@@ -55,7 +53,7 @@ def main() -> None:
         "imgsz": options.imgsz,
         "batch": options.batch,
         "steps": options.steps,
-        "machine": _machine(options),
+        "machine": machine(options.threads, options.device),
         "memory_method": MEMORY_METHOD[setting.device.type],
         "rows": [{key: value for key, value in row.items() if key != "turns"} for row in rows],
         "claims": claims({row["name"]: row for row in rows}),
@@ -210,35 +208,15 @@ def claims(rows: dict[str, Row]) -> list[dict[str, Any]]:
     memory = min((b / a for a, b in sizes), default=None)
     speedup = min((_ratio(row["turns"], rows["ours"]["turns"]) for row in resnets), default=None)
     return [
-        _claim("assignment and losses take at most 5 % of a step", share, share and share <= MOST_SHARE),
-        _claim("never slower than torchvision's FCOS of the same parts", speed, speed and speed >= 1),
-        _claim("needs less memory than it", memory, memory and memory > 1),
-        _claim(
+        claim("assignment and losses take at most 5 % of a step", share, share and share <= MOST_SHARE),
+        claim("never slower than torchvision's FCOS of the same parts", speed, speed and speed >= 1),
+        claim("needs less memory than it", memory, memory and memory > 1),
+        claim(
             "at least 5 times faster than fcos_resnet50_fpn at our size",
             speedup,
             speedup and speedup >= LEAST_SPEEDUP,
         ),
     ]
-
-
-def _claim(text: str, measured: float | None, holds: bool | float | None) -> dict[str, Any]:
-    return {"claim": text, "measured": measured, "holds": None if measured is None else bool(holds)}
-
-
-def _machine(options: argparse.Namespace) -> dict[str, Any]:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), None)
-    return {
-        "cpu": cpu or platform.processor(),
-        "gpu": torch.cuda.get_device_name() if options.device.startswith("cuda") else None,
-        "threads": options.threads,
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "dsla": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
-    }
 
 
 def _print(console: Console, report: dict[str, Any]) -> None:
@@ -266,10 +244,8 @@ def _print(console: Console, report: dict[str, Any]) -> None:
     console.print(table)
     for row in report["rows"]:
         console.print(f"{row['name']}: {row['label']}", style="dim")
-    for claim in report["claims"]:
-        answer = {True: "holds", False: "DOES NOT HOLD", None: "not measured"}[claim["holds"]]
-        measured = "" if claim["measured"] is None else f" ({claim['measured']:.3g})"
-        console.print(f"{claim['claim']}: {answer}{measured}")
+    for line in verdicts(report["claims"]):
+        console.print(line)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def test_workers_change_nothing_and_hear_of_the_epoch(data: CocoData) -> None:
     epochs: list[list[Batch]] = []
     for epoch in (0, 1, 0):
         for loader in loaders:
-            loader.batch_sampler.sampler.set_epoch(epoch)  # type: ignore[union-attr]  # where Lightning looks
+            loader.batch_sampler.sampler.set_epoch(epoch)  # where Lightning looks
         alone, workers = (list(loader) for loader in loaders)
         assert len(alone) == len(workers) == len(loaders[0]) == 2
         assert all(same(a, b) for a, b in zip(alone, workers, strict=True))

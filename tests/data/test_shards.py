@@ -193,7 +193,7 @@ def test_shards_by_other_hands_need_only_classes(shards: Path) -> None:
 def rewrite(shard: Path, name: str, change: Callable[[bytes], bytes | None]) -> None:
     """Change one member of a shard; None takes it out."""
     with tarfile.open(shard) as tar:
-        members = [(member.name, tar.extractfile(member).read()) for member in tar]  # type: ignore[union-attr]
+        members = [(member.name, tar.extractfile(member).read()) for member in tar]
     with tarfile.open(shard, "w") as tar:
         for key, value in members:
             new = change(value) if key == name else value
