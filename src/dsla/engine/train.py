@@ -97,7 +97,7 @@ def train(
         )
     device = pick_device(config.train.device)
     torch.manual_seed(config.train.seed)
-    detector = config.build_detector(len(splits.train.class_names), weights="none" if config.train.start else None)
+    detector = config.build_detector(len(splits.train.class_names))
     if config.train.start is not None and not resume:
         known = start_from(detector, read_model(config.train.start), splits.train.class_names)
         told = ", ".join(known) if known else "none of them"
