@@ -10,7 +10,8 @@ import torch
 import yaml
 from commands import dsla, tiny_flags
 
-from dsla.config import override, parse_assignments
+from dsla.cli.settings import resolve
+from dsla.config import override, parse_assignments, parse_config
 from dsla.data import open_data
 from dsla.engine.modelfile import read_model, save_model
 from dsla.recipes import recipe
@@ -66,6 +67,15 @@ def test_the_later_word_wins(capsys, scenes, tmp_path, monkeypatch):
     assert tree["assigner"]["name"] == "fcos" and tree["loss"]["classification"]["name"] == "focal"
     assert (tree["train"]["epochs"], tree["optim"]["lr"], tree["data"]["batch"]) == (1, 0.003, 4)
     assert tree["data"]["path"] == str(scenes)
+
+
+def test_what_starts_from_a_converted_model_reads_boxes_where_it_learns_them(model, tmp_path):
+    file = read_model(model)
+    apart = override(parse_config(file.config, "test"), {"inference": {"spacing": "picture"}}, "test")
+    described = {"config": apart.model_dump(mode="json"), "class_names": file.class_names, "preprocessing": {}}
+    save_model(tmp_path / "converted.safetensors", file.state, **described)
+    settings = resolve(None, None, None, [], {}, [], tmp_path / "converted.safetensors")
+    assert settings.inference.spacing == "stride"
 
 
 def test_a_training_starts_from_a_whole_model_with_its_settings(capsys, scenes, tmp_path, model):

@@ -34,7 +34,9 @@ def resolve(
         settings = parse_config(file.config, str(file.path))
         if recipe is not None:
             settings = override(named(recipe), {"model": file.config["model"]}, str(file.path))
-        settings = override(settings, {"data": {"path": None}, "train": {"start": str(start)}}, "--start")
+        # Points lie a stride apart in training, whatever the model was made for, so its boxes will be read from there.
+        mine = {"data": {"path": None}, "train": {"start": str(start)}, "inference": {"spacing": "stride"}}
+        settings = override(settings, mine, "--start")
     else:
         settings = named(recipe or DEFAULT_RECIPE)
     for file in files:

@@ -14,7 +14,7 @@ from dsla.convert import mmdet, torchvision
 from dsla.convert.checkpoint import read_checkpoint
 from dsla.convert.description import AssignerName, Described, Told
 from dsla.convert.keys import take
-from dsla.engine.modelfile import save_model
+from dsla.engine.modelfile import preprocessing_of, save_model
 from dsla.errors import ModelError
 from dsla.models import Detector
 
@@ -103,7 +103,7 @@ def convert(
         state,
         config=described.config.model_dump(mode="json"),
         class_names=described.class_names,
-        preprocessing=_preprocessing(described),
+        preprocessing=preprocessing_of(described.config, described.mean, described.std),
         extra={"converted_from": source, "file": checkpoint.path.name, "assigner": described.config.assigner.name},
     )
     return Conversion(
@@ -123,17 +123,4 @@ def _with_eps(state: dict[str, Tensor], detector: Detector, eps: float) -> dict[
         f"{name}.running_var": state[f"{name}.running_var"] + (eps - module.eps)
         for name, module in detector.named_modules()
         if isinstance(module, _BatchNorm)
-    }
-
-
-def _preprocessing(described: Described) -> dict[str, Any]:
-    config = described.config
-    return {
-        "imgsz": config.data.imgsz,
-        "shorter": config.data.shorter,
-        "resize": "bilinear, antialiased, ratio kept",
-        "padding": "right and below to a multiple of 32, zero after normalisation",
-        "colour": str(getattr(config.model, "colour", "rgb")).upper(),
-        "mean": [round(value, 6) for value in described.mean],
-        "std": [round(value, 6) for value in described.std],
     }

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from dsla.config import Config
 from dsla.engine.files import write_atomically
 from dsla.errors import ModelError
 from dsla.version import __version__
@@ -50,6 +51,24 @@ class ModelFile:
     extra: dict[str, Any]
     state: dict[str, Tensor]
     """The detector's parameters and buffers, on the CPU."""
+
+
+def preprocessing_of(config: Config, mean: Sequence[float], std: Sequence[float]) -> dict[str, Any]:
+    """What a model file says of how a picture reaches the network.
+
+    Args:
+        config: the detector's settings.
+        mean, std: of the network's channels, for pixels of 0 to 1.
+    """
+    return {
+        "imgsz": config.data.imgsz,
+        "shorter": config.data.shorter,
+        "resize": "bilinear, antialiased, ratio kept",
+        "padding": "right and below to a multiple of 32, zero after normalisation",
+        "colour": config.model.colour.upper(),  # order of the network's channels, and of mean and std
+        "mean": [round(value, 6) for value in mean],
+        "std": [round(value, 6) for value in std],
+    }
 
 
 def save_model(

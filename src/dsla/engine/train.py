@@ -36,7 +36,7 @@ from dsla.engine.device import pick_device
 from dsla.engine.evaluate import Evaluation, evaluate
 from dsla.engine.files import write_atomically
 from dsla.engine.metrics import EpochTable, seconds_trained
-from dsla.engine.modelfile import Description, read_model, save_model
+from dsla.engine.modelfile import Description, preprocessing_of, read_model, save_model
 from dsla.engine.module import DetectionModule
 from dsla.engine.predict import load
 from dsla.engine.processes import fit_or_say_why
@@ -108,7 +108,7 @@ def train(
     describe: Description = {
         "config": config.model_dump(mode="json"),
         "class_names": splits.train.class_names,
-        "preprocessing": _preprocessing(config, detector),
+        "preprocessing": preprocessing_of(config, detector.mean.tolist(), detector.std.tolist()),
     }
     keeper = KeepBest(splits.val.to_coco(), out, describe) if splits.val is not None else None
     trainer = _trainer(config, device, out, console, keeper)
@@ -135,18 +135,6 @@ def _check_folder(out: Path, resume: bool) -> None:
 def _category_ids(data: DetectionData) -> list[int]:
     ids = {category["name"]: int(category["id"]) for category in data.to_coco()["categories"]}
     return [ids[name] for name in data.class_names]
-
-
-def _preprocessing(config: Config, detector: Any) -> dict[str, Any]:
-    return {
-        "imgsz": config.data.imgsz,
-        "shorter": config.data.shorter,
-        "resize": "bilinear, antialiased, ratio kept",
-        "padding": "right and below to a multiple of 32, zero after normalisation",
-        "colour": config.model.colour.upper(),  # order of the network's channels, and of mean and std
-        "mean": [round(float(value), 6) for value in detector.mean.flatten()],
-        "std": [round(float(value), 6) for value in detector.std.flatten()],
-    }
 
 
 def _trainer(config: Config, device: torch.device, out: Path, console: Console, keeper: KeepBest | None) -> Trainer:
