@@ -22,11 +22,13 @@ class Fault:
         code: of the finding that `dsla check` makes of it, such as "label-line".
         where: file and line or record.
         what: the fault and what would be right, for a sentence that starts with `where`.
+        refused: whether training refuses the data for it; otherwise it is told, and training does without.
     """
 
     code: str
     where: str
     what: str
+    refused: bool = True
 
 
 @dataclass(frozen=True, eq=False)
