@@ -5,4 +5,15 @@ from dsla.data.check.finding import Finding, Hit
 from dsla.data.check.overview import Overview, Part
 from dsla.data.check.run import CheckReport, check_data
 
-__all__ = ["CATALOGUE", "SEVERITIES", "CheckReport", "Entry", "Finding", "Hit", "Overview", "Part", "Severity", "check_data"]
+__all__ = [
+    "CATALOGUE",
+    "SEVERITIES",
+    "CheckReport",
+    "Entry",
+    "Finding",
+    "Hit",
+    "Overview",
+    "Part",
+    "Severity",
+    "check_data",
+]

@@ -6,7 +6,7 @@ Letters: N annotations.
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from dsla.data.check.columns import Columns
 from dsla.data.check.finding import Hit
@@ -14,7 +14,9 @@ from dsla.data.resize import MIN_SIDE, Resize
 
 # COCO's own files have two decimals, so a box at the edge sticks out by less than this; `dsla.data.coco_file` agrees.
 TOLERANCE = 0.02
-SAME = 0.99  # IoU from which two boxes are one
+# IoU from which two boxes are one. Of one class, hardly any neighbours overlap so much, and suppression would leave
+# one of them; of two classes, a person in a chair can reach 0.9.
+SAME, SAME_OTHER_CLASS = 0.9, 0.95
 COVERING = 0.99  # share of the picture
 THIN = 30.0  # ratio of the sides; skis and fishing rods of COCO reach about 20
 
@@ -36,7 +38,11 @@ def check_boxes(columns: Columns, resize: Resize) -> Iterator[Hit]:
     yield from _tell(c, "box-outside", outside, lambda i: f"box {c.box(i)} {_in(c, i)}")
     moved = np.abs(c.clipped - c.corners).max(axis=1, initial=0) > TOLERANCE
     yield from _tell(c, "box-sticks-out", c.sound & known & moved, lambda i: f"box {c.box(i)} {_in(c, i)}")
-    yield from _tell(c, "box-tiny", c.sound & known & ~c.ignore & _tiny(c, resize), lambda i: f"box {c.box(i)} {_in(c, i)}")
+    thinnest = _thinnest(c, resize)
+    tiny = c.sound & known & ~c.ignore & (thinnest < MIN_SIDE)
+    yield from _tell(
+        c, "box-tiny", tiny, lambda i: f"box {c.box(i)} {_in(c, i)}: {thinnest[i]:.2f} px at {resize.long} px"
+    )
     yield from _repeated(c)
     share = np.prod(c.inside, axis=1) / np.prod(c.picture_sizes, axis=1)
     covering = c.sound & ~c.ignore & (share >= COVERING)
@@ -67,22 +73,22 @@ def _in(columns: Columns, index: int) -> str:
     return f"in {columns.picture_name(row)}{size}"
 
 
-def _tiny(columns: Columns, resize: Resize) -> Bool[np.ndarray, " N"]:
-    """(N,) a side is below a pixel at the network's size, by the rule that training goes by."""
-    sizes = np.nan_to_num(columns.picture_sizes, nan=1.0)
+def _thinnest(columns: Columns, resize: Resize) -> Float64[np.ndarray, " N"]:
+    """(N,) the shorter side in pixels of the network's input, resized by the rule that training goes by."""
+    sizes = np.where(np.isnan(columns.picture_sizes), 1.0, columns.picture_sizes)
     factor = resize.long / sizes.max(axis=1, initial=1)
     if resize.short is not None:
         factor = np.minimum(factor, resize.short / sizes.min(axis=1))
     target = np.maximum(np.rint(sizes * factor[:, None]), 1)
-    return (columns.inside[:, ::-1] * target / sizes < MIN_SIDE).any(axis=1)
+    return (columns.inside[:, ::-1] * target / sizes).min(axis=1)
 
 
 def _repeated(columns: Columns) -> Iterator[Hit]:
     """The same box again, with the same class or with another."""
-    first, second = same_boxes(columns)
+    first, second, iou = same_boxes(columns)
     alike = columns.category[first] == columns.category[second]
     seen: set[tuple[str, int]] = set()
-    for code, chosen in (("box-duplicate", alike), ("box-two-classes", ~alike)):
+    for code, chosen in (("box-duplicate", alike), ("box-two-classes", ~alike & (iou >= SAME_OTHER_CLASS))):
         for a, b in zip(first[chosen].tolist(), second[chosen].tolist(), strict=True):
             if (code, b) in seen:
                 continue
@@ -94,8 +100,10 @@ def _repeated(columns: Columns) -> Iterator[Hit]:
             yield Hit(code, columns.split, columns.where("annotations", b), what, "annotations", b, a)
 
 
-def same_boxes(columns: Columns) -> tuple[Int64[np.ndarray, " K"], Int64[np.ndarray, " K"]]:
-    """Pairs of annotations of one picture whose boxes have an IoU of at least `SAME`, the earlier one first.
+def same_boxes(
+    columns: Columns,
+) -> tuple[Int64[np.ndarray, " K"], Int64[np.ndarray, " K"], Float64[np.ndarray, " K"]]:
+    """Pairs of annotations of one picture with an IoU of at least `SAME`, the earlier one first, and the IoU.
 
     Boxes are sorted by their left side, and each compared with those after it until the left sides are too far apart.
     Of boxes equal to the last digit, with one class, only the first is compared with others.
@@ -106,7 +114,7 @@ def same_boxes(columns: Columns) -> tuple[Int64[np.ndarray, " K"], Int64[np.ndar
     _, representative, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     first_of = representative[group.reshape(-1)]  # of each, the first that is equal
     copies = np.flatnonzero(first_of != np.arange(len(usable)))
-    pairs = [(usable[first_of[copies]], usable[copies])]
+    pairs = [(usable[first_of[copies]], usable[copies], np.ones(len(copies)))]
     rows = np.sort(representative)
     rows = rows[np.lexsort((box[rows, 0], image[rows]))]
     box, image, usable = box[rows], image[rows], usable[rows]
@@ -116,14 +124,17 @@ def same_boxes(columns: Columns) -> tuple[Int64[np.ndarray, " K"], Int64[np.ndar
         step += 1
         at = at[at + step < len(rows)]
         # IoU >= SAME puts the left sides at most (1 - SAME) / SAME widths apart.
-        near = (image[at] == image[at + step]) & (box[at + step, 0] - box[at, 0] <= (1 - SAME) / SAME * width[at] + 1e-9)
+        near = (image[at] == image[at + step]) & (
+            box[at + step, 0] - box[at, 0] <= (1 - SAME) / SAME * width[at] + 1e-9
+        )
         at = at[near]
-        same = at[_iou(box[at], box[at + step]) >= SAME]
+        iou = _iou(box[at], box[at + step])
+        same = at[iou >= SAME]
         ends = np.sort(np.stack([usable[same], usable[same + step]]), axis=0)
-        pairs.append((ends[0], ends[1]))
-    first, second = (np.concatenate(part) for part in zip(*pairs, strict=True))
+        pairs.append((ends[0], ends[1], iou[iou >= SAME]))
+    first, second, iou = (np.concatenate(part) for part in zip(*pairs, strict=True))
     order = np.lexsort((first, second))
-    return first[order], second[order]
+    return first[order], second[order], iou[order]
 
 
 def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -151,10 +162,3 @@ def _units(columns: Columns) -> Iterator[Hit]:
     if len(rows) >= 5 and as_corners.all() and beyond.mean() >= 0.2:
         what = f"{beyond.sum():,} of {len(rows):,} boxes stick out as x, y, width, height; as corners all fit"
         yield Hit("boxes-xyxy", c.split, where, what)
-    if c.tables.kind == "yolo":
-        raw = box / np.tile(size, 2)  # as the label file has it, but for the centre
-        centre = raw[:, :2] + raw[:, 2:] / 2
-        pixels = ((centre > 1).all(axis=1) | (raw[:, 2:] > 1).all(axis=1)) & (raw[:, 2:] <= size).all(axis=1)
-        if pixels.mean() >= 0.5:
-            what = f"{pixels.sum():,} of {len(rows):,} boxes have numbers above 1, where shares of the picture belong"
-            yield Hit("boxes-pixels", c.split, where, what)

@@ -144,14 +144,13 @@ def _use(parts: Mapping[str, Columns]) -> Iterator[Hit]:
         where = train.where("categories", index)
         if name not in anywhere:
             group = _is_superclass(train, index)
-            what = f"{name!r}, group of the other classes" if group else f"{name!r}"
-            yield Hit("class-superclass" if group else "class-unused", "train", where, what, "categories", index)
+                        yield Hit("class-superclass" if group else "class-unused", "train", where, name, "categories", index)
         elif val is not None and name in used["train"] - used["val"]:
-            yield Hit("class-train-only", "val", where, f"{name!r}")
+            yield Hit("class-train-only", "val", where, name, "categories", index)
     for split in ("val", "test"):
         for index, name in enumerate(parts[split].names if split in parts else ()):
             if name in used[split] - used["train"]:
-                yield Hit("class-val-only", split, parts[split].where("categories", index), f"{name!r}")
+                yield Hit("class-val-only", split, parts[split].where("categories", index), name, "categories", index)
     yield from _one_picture(train)
 
 
@@ -162,8 +161,8 @@ def _one_picture(train: Columns) -> Iterator[Hit]:
     if len(train.tables.images) < 2:
         return
     for row, at in zip(rows[pictures == 1].tolist(), first[pictures == 1].tolist(), strict=True):
-        what = f"{train.names[row]!r}, in {train.picture_name(int(pairs[at, 1]))}"
-        yield Hit("class-one-picture", "train", train.where("categories", row), what)
+        what = f"{train.names[row]} ({train.picture_name(int(pairs[at, 1]))})"
+        yield Hit("class-one-picture", "train", train.where("categories", row), what, "categories", row)
 
 
 def _is_superclass(train: Columns, index: int) -> bool:

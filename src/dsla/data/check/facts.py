@@ -1,6 +1,6 @@
 """What a look into a picture file tells: whether training can decode it, its frame, its depth, and what it shows.
 
-Pictures are decoded by `dsla.data.image.decode_image`, as in training, so what is found here is what would happen there.
+Pictures are decoded by `dsla.data.image.decode_image`, as in training, so what fails here fails there.
 """
 
 import hashlib
@@ -101,7 +101,7 @@ def look_at(path: Path) -> Facts:
         return Facts(path, len(data), fault=(_code(error.__cause__), _reason(error, path)))
     with Image.open(path) as image:
         alpha = image.has_transparency_data
-        facts = Facts(
+        return Facts(
             path=path,
             bytes=len(data),
             format=image.format or "",
@@ -115,7 +115,6 @@ def look_at(path: Path) -> Facts:
             digest=hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).digest(),
             thumbnail=_thumbnail(pixels),
         )
-    return facts
 
 
 def _code(cause: BaseException | None) -> str:

@@ -21,7 +21,8 @@ class Part:
     """A split in numbers.
 
     Attributes:
-        pictures, without_boxes, boxes, ignored: how many; boxes are those that training learns from, ignored the others.
+        pictures, without_boxes, boxes: how many; boxes are what training learns from.
+        ignored: ignore regions.
         boxes_a_picture: least, median and most.
         sizes: the commonest (width, height) with the number of pictures, and how many sizes there are.
         small, medium, large: boxes below 32x32, below 96x96 and above, in pixels of the picture.

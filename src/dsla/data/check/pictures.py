@@ -11,6 +11,7 @@ from dsla.data.check.columns import Columns
 from dsla.data.check.facts import Facts
 from dsla.data.check.finding import Hit
 from dsla.data.check.similar import near_pairs
+
 SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
 from dsla.data.resize import Resize
 
@@ -52,28 +53,32 @@ def _places(columns: Columns) -> str:
 def _unlisted(parts: Mapping[str, Columns]) -> Iterator[Hit]:
     """Pictures beside those that are named; other folders may hold anything."""
     named = {str(path) for c in parts.values() for path in c.tables.pictures if path is not None}
+    told = {fault.where for c in parts.values() for fault in c.tables.faults if fault.code == "picture-without-xml"}
     folders = sorted({os.path.dirname(path) for path in named})  # noqa: PTH120 -- a Path for each would cost more
     train = parts["train"]
     for folder in folders:
         with os.scandir(folder) as entries:
             there = sorted(e.path for e in entries if Path(e.name).suffix.lower() in SUFFIXES and e.is_file())
         for path in there:
-            if path not in named:
+            if path not in named and path not in told:
                 yield Hit("picture-unlisted", "train", train.short(path), "in no part of the data set")
 
 
 def check_empty(parts: Mapping[str, Columns]) -> Iterator[Hit]:
     """Picture files without content, by their length; for checks that decode nothing."""
     for c in parts.values():
+        told = {fault.where for fault in c.tables.faults if fault.code == "picture-unreadable"}
         for row, path in enumerate(c.tables.pictures):
-            if path is not None and not path.stat().st_size:
+            if path is not None and str(path) not in told and not path.stat().st_size:
                 yield _hit("picture-empty", c, row, "0 bytes")
 
 
 def check_pictures(parts: Mapping[str, Columns], facts: Mapping[Path, Facts], resize: Resize) -> Iterator[Hit]:
     """What can be said of each picture once it is decoded."""
     modes = {each.mode for each in facts.values() if not each.fault}
-    mixed = any(mode.split(";")[0] in _GREY for mode in modes) and any(mode.split(";")[0] not in _GREY for mode in modes)
+    mixed = any(mode.split(";")[0] in _GREY for mode in modes) and any(
+        mode.split(";")[0] not in _GREY for mode in modes
+    )
     for c in parts.values():
         for row, path in enumerate(c.tables.pictures):
             if path is None:
@@ -109,9 +114,16 @@ def _frame(c: Columns, row: int, picture: Facts) -> Iterator[Hit]:
         yield _hit("picture-turned", c, row, f"EXIF orientation {picture.orientation}, no boxes")
         return
     frame = "upright" if said == picture.upright else "stored"
-    yield _hit("picture-turned", c, row, f"EXIF orientation {picture.orientation}, boxes in the {frame} frame {said[1]}x{said[0]}")
+    yield _hit(
+        "picture-turned",
+        c,
+        row,
+        f"EXIF orientation {picture.orientation}, boxes in the {frame} frame {said[1]}x{said[0]}",
+    )
     if len(boxes) and (boxes[:, 2:] > np.array(said[::-1]) + 1).any() and (boxes[:, 2:] <= np.array(said) + 1).all():
-        what = f"the record says {said[1]}x{said[0]}, the boxes reach to {boxes[:, 2].max():.0f}, {boxes[:, 3].max():.0f}"
+        what = (
+            f"the record says {said[1]}x{said[0]}, the boxes reach to {boxes[:, 2].max():.0f}, {boxes[:, 3].max():.0f}"
+        )
         yield _hit("picture-turned-boxes", c, row, what)
 
 
@@ -178,7 +190,9 @@ def check_near(parts: Mapping[str, Columns], facts: Mapping[Path, Facts]) -> Ite
     places = list(first.values())
     if len(places) < 2:
         return
-    pairs, correlation = near_pairs(np.stack([facts.thumbnail for *_, facts in places if facts.thumbnail is not None]))
+    pairs, correlation, mirrored = near_pairs(
+        np.stack([facts.thumbnail for *_, facts in places if facts.thumbnail is not None])
+    )
     told: set[int] = set()
     order = sorted(range(len(pairs)), key=lambda i: (places[pairs[i, 0]][0] == places[pairs[i, 1]][0], -correlation[i]))
     for i in order:  # pairs across parts first, the nearest first
@@ -187,6 +201,5 @@ def check_near(parts: Mapping[str, Columns], facts: Mapping[Path, Facts]) -> Ite
             continue
         told.add(b)
         (split, row, _), (other, other_row, _) = places[b], places[a]
-        what = f"as {parts[other].path_name(other_row)} in {other} (correlation {correlation[i]:.3f})"
+        what = f"as {parts[other].path_name(other_row)} in {other} ({'mirrored, ' if mirrored[i] else ''}correlation {correlation[i]:.3f})"
         yield _hit("picture-near" if split == other else "picture-leaked-near", parts[split], row, what)
-

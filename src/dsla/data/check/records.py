@@ -42,7 +42,10 @@ def check_records(columns: Columns) -> Iterator[Hit]:
 def _fields(columns: Columns, table: Table) -> Iterator[Hit]:
     records: list[Any] = getattr(columns.tables, table)
     for index, record in enumerate(records):
-        fault = _fault(record, _KEYS[table])
+        needed = _KEYS[table]
+        if table == "images" and columns.tables.kind != "coco":
+            needed = ("id", "file_name")  # sizes come from the picture, and what ails that is told of it
+        fault = _fault(record, needed)
         if fault is not None:
             code, what = fault
             yield Hit(code, columns.split, columns.where(table, index), what, table, index)
@@ -137,7 +140,11 @@ def shift_of_ids(columns: Columns) -> int:
 
     Categories 0, 1, 2 with ids 1, 2, 3 in use, and categories 1, 2, 3 with ids 0, 1, 2.
     """
-    known = {record["id"] for record in columns.tables.categories if is_whole(record.get("id"))} if _dicts(columns) else set[int]()
+    known = (
+        {record["id"] for record in columns.tables.categories if is_whole(record.get("id"))}
+        if _dicts(columns)
+        else set[int]()
+    )
     keys = (_whole(columns, index, "category_id") for index in range(len(columns.category)))
     used = Counter(key for key in keys if key is not None)
     strange = set(used) - known
@@ -152,7 +159,9 @@ def shift_of_ids(columns: Columns) -> int:
 
 
 def _dicts(columns: Columns) -> bool:
-    return bool(columns.tables.categories) and all(isinstance(c, dict) for c in cast("list[Any]", columns.tables.categories))
+    return bool(columns.tables.categories) and all(
+        isinstance(c, dict) for c in cast("list[Any]", columns.tables.categories)
+    )
 
 
 def _whole(columns: Columns, index: int, key: str) -> int | None:

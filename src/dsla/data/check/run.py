@@ -93,7 +93,12 @@ def check_data(
         paths = [path for columns in parts.values() for path in columns.tables.pictures if path is not None]
         facts = look_at_all(paths, progress, workers)
     hits = [*check_labels(parts, resize), *check_files(parts), *check_copies(parts, None if quick else facts)]
-    hits += check_empty(parts) if quick else [*check_pictures(parts, facts, resize), *check_near(parts, facts)]
+    if quick:
+        hits += check_empty(parts)
+    else:
+        # What readers say of a picture they could not open is told again, more closely, by the look into it.
+        hits = [hit for hit in hits if hit.code != "picture-unreadable"]
+        hits += [*check_pictures(parts, facts, resize), *check_near(parts, facts)]
     overview = overview_of(parts, None if quick else facts)
     return CheckReport(data, quick, resize, overview, gather(hits), parts, facts)
 
