@@ -97,7 +97,7 @@ _BOXES = (
     _warning("box-tiny", "box", "thinner than a pixel at the network's size", "an ignore region at this size"),
     _warning("box-duplicate", "box", "drawn more than once (same class)", "kept, so the object counts twice",
              "all but the first removed"),
-    _warning("box-two-classes", "box", "drawn again with another class", "kept, though the labels contradict each other"),
+    _warning("box-two-classes", "box", "drawn again with another class", "kept, though the labels are at odds"),
     _note("box-covers-all", "box", "covering the whole picture", "kept"),
     _note("box-thin", "box", "more than 30 times as long as wide", "kept"),
     _note("ignore-region", "box", "marked as crowd, difficult or ignore",

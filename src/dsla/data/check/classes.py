@@ -144,7 +144,8 @@ def _use(parts: Mapping[str, Columns]) -> Iterator[Hit]:
         where = train.where("categories", index)
         if name not in anywhere:
             group = _is_superclass(train, index)
-                        yield Hit("class-superclass" if group else "class-unused", "train", where, name, "categories", index)
+            code = "class-superclass" if group else "class-unused"
+            yield Hit(code, "train", where, name, "categories", index)
         elif val is not None and name in used["train"] - used["val"]:
             yield Hit("class-train-only", "val", where, name, "categories", index)
     for split in ("val", "test"):

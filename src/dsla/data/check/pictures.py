@@ -12,8 +12,9 @@ from dsla.data.check.facts import Facts
 from dsla.data.check.finding import Hit
 from dsla.data.check.similar import near_pairs
 
-SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
 from dsla.data.resize import Resize
+
+SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
 
 HUGE = 8  # times the network's input
 TINY = 32  # pixels
@@ -201,5 +202,6 @@ def check_near(parts: Mapping[str, Columns], facts: Mapping[Path, Facts]) -> Ite
             continue
         told.add(b)
         (split, row, _), (other, other_row, _) = places[b], places[a]
-        what = f"as {parts[other].path_name(other_row)} in {other} ({'mirrored, ' if mirrored[i] else ''}correlation {correlation[i]:.3f})"
+        how = ("mirrored, " if mirrored[i] else "") + f"correlation {correlation[i]:.3f}"
+        what = f"as {parts[other].path_name(other_row)} in {other} ({how})"
         yield _hit("picture-near" if split == other else "picture-leaked-near", parts[split], row, what)
