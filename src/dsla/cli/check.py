@@ -29,21 +29,32 @@ def check(
     fail_on: Annotated[str, typer.Option(help="Status 1 from which finding on: error, warning or never.")] = "error",
 ) -> None:
     """Look for everything wrong or odd in a data set, and repair what is certain."""
-    from dsla.data.check import check_data
+    from dsla.data.check import check_data, refuse_folder, repair, write_coco
     from dsla.data.formats import read_tables
-    from dsla.report.check import check_view
+    from dsla.report.check import check_view, repair_view
 
     if fail_on not in _FAIL:
         raise ConfigError(f"--fail-on {fail_on}: expected {', '.join(_FAIL)}")
+    tables = read_tables(data, _kind(kind))
+    if fix is not None:
+        refuse_folder(tables, fix)
     with progress("decoding") as advance:
-        report = check_data(read_tables(data, _kind(kind)), quick=quick, progress=advance)
+        report = check_data(tables, quick=quick, progress=advance)
     if json_ == "-":
         typer.echo(json.dumps(report.to_json(), indent=1))
     else:
         tell_tables(check_view(report, everything=everything))
-        _tell_next(report, data, fix)
     if json_ not in (None, "-"):
         Path(json_).write_text(json.dumps(report.to_json(), indent=1), encoding="utf-8")
+    if fix is not None:
+        repaired = repair(report)
+        with progress("copying") as advance:
+            write_coco(repaired.data, fix, advance)
+        report = repaired.left
+        if json_ != "-":
+            tell_tables(repair_view(repaired, fix))
+    if json_ != "-":
+        _tell_next(report, data if fix is None else fix, fixed=fix is not None)
     if any(report.counts[cast("Severity", level)] for level in _FAIL[fail_on]):
         raise typer.Exit(1)
 
@@ -54,10 +65,10 @@ def _kind(name: str | None) -> "Kind | None":
     return cast("Kind | None", name)
 
 
-def _tell_next(report: "CheckReport", data: Path, fix: Path | None) -> None:
+def _tell_next(report: "CheckReport", data: Path, *, fixed: bool) -> None:
     """What to do with what was found."""
     repairable = [finding.code for finding in report.findings if finding.entry.fix]
-    if repairable and fix is None:
-        say(f"next      dsla check {data} --fix OUT   repairs {', '.join(repairable)} in a copy")
+    if repairable and not fixed:
+        say(f"next      dsla check {data} --fix OUT   repairs a copy: {', '.join(repairable)}")
     elif not report.counts["error"]:
         say(f"next      dsla train {data}")

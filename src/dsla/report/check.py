@@ -1,5 +1,7 @@
 """What `dsla check` prints: the data set in numbers, then its findings, the worst first."""
 
+from pathlib import Path
+
 from rich.bar import Bar
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -7,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from dsla.data.check import CheckReport, Finding, Overview, Part
+from dsla.data.check import CATALOGUE, CheckReport, Finding, Overview, Part, Repair
 from dsla.data.check.catalogue import counted
 
 EXAMPLES = 3
@@ -163,3 +165,15 @@ def _examples(finding: Finding, everything: bool) -> tuple[list[str], int]:
         return [", ".join(hit.what for hit in shown)], finding.count - len(shown)
     shown = finding.hits if everything or finding.count == EXAMPLES + 1 else finding.hits[:EXAMPLES]
     return [f"{hit.where}: {hit.what}" for hit in shown], finding.count - len(shown)
+
+
+def repair_view(repair: Repair, out: Path) -> RenderableType:
+    """What was repaired, what was not, and where the copy is."""
+    table = Table.grid(padding=(0, 2))
+    for code, count in repair.done.items():
+        entry = CATALOGUE[code]
+        table.add_row("repaired", f"{entry.title(count)}: {entry.fix}")
+    for finding in repair.left.findings:
+        if finding.entry.severity != "note":
+            table.add_row("left", f"{finding.title}  {finding.code}", style="dim")
+    return Group(Text(f"\n{out}: repaired copy as COCO", style="bold"), table)

@@ -109,7 +109,7 @@ def same_boxes(
     Of boxes equal to the last digit, with one class, only the first is compared with others.
     """
     usable = np.flatnonzero(columns.sound & ~columns.ignore & (columns.image >= 0) & (columns.category >= 0))
-    box, image = columns.corners[usable], columns.image[usable]
+    box, image = columns.clipped[usable], columns.image[usable]
     keys = np.column_stack([image, columns.category[usable], box])
     _, representative, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     first_of = representative[group.reshape(-1)]  # of each, the first that is equal

@@ -83,7 +83,7 @@ class Columns:
 
     def short(self, text: str) -> str:
         """A text that starts with a path of the data set, without the folder."""
-        return text.removeprefix(f"{self.root}/")
+        return text.removeprefix(f"{self.root}/").removeprefix(f"{self.root.absolute()}/")
 
     def picture_name(self, row: int) -> str:
         """The file of a picture by its record, for messages."""

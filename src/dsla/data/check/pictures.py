@@ -11,7 +11,6 @@ from dsla.data.check.columns import Columns
 from dsla.data.check.facts import Facts
 from dsla.data.check.finding import Hit
 from dsla.data.check.similar import near_pairs
-
 from dsla.data.resize import Resize
 
 SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))

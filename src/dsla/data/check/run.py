@@ -92,6 +92,20 @@ def check_data(
     if not quick:
         paths = [path for columns in parts.values() for path in columns.tables.pictures if path is not None]
         facts = look_at_all(paths, progress, workers)
+    return _report(data, parts, facts, quick, resize)
+
+
+def check_again(report: CheckReport, data: SplitTables) -> CheckReport:
+    """Check altered records of the same pictures, without decoding them again."""
+    parts = {split: columns_of(split, tables, data.path) for split, tables in data.parts.items()}
+    paths = {path for columns in parts.values() for path in columns.tables.pictures}
+    facts = {path: facts for path, facts in report.facts.items() if path in paths}
+    return _report(data, parts, facts, report.quick, report.resize)
+
+
+def _report(
+    data: SplitTables, parts: dict[str, Columns], facts: dict[Path, Facts], quick: bool, resize: Resize
+) -> CheckReport:
     hits = [*check_labels(parts, resize), *check_files(parts), *check_copies(parts, None if quick else facts)]
     if quick:
         hits += check_empty(parts)
