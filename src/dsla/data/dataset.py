@@ -118,11 +118,6 @@ def open_data(path: str | Path, *, seed: int = 0) -> DataSplits:
 
     if is_shards(path):
         return DataSplits(*open_shards(path), "shards", path)
-    if not path.exists():
-        raise DataError(
-            f"{path}: no such file or folder. Give a folder with train.json and val.json, one COCO json file,"
-            " or the name of the built-in data set: scenes."
-        )
     from dsla.data.coco import CocoData
     from dsla.data.coco_file import checked
     from dsla.data.formats import read_tables

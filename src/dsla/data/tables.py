@@ -50,9 +50,9 @@ class Tables:
 
     path: Path
     kind: Kind
-    images: list[dict[str, Any]]
-    annotations: list[dict[str, Any]]
-    categories: list[dict[str, Any]]
+    images: list[Any]
+    annotations: list[Any]
+    categories: list[Any]
     pictures: list[Path | None]
     searched: tuple[Path, ...] = ()
     faults: tuple[Fault, ...] = ()

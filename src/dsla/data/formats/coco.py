@@ -5,6 +5,7 @@ they are, in the order of the file.
 """
 
 import json
+import mmap
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,6 +55,15 @@ def json_in(folder: Path) -> Path | None:
         return folder / ROBOFLOW
     files = sorted(folder.glob("*.json"))
     return files[0] if len(files) == 1 else None
+
+
+def looks_like_coco(file: Path) -> bool:
+    """Whether a json has COCO's lists, by its text alone."""
+    try:
+        with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            return all(text.find(f'"{key}"'.encode()) >= 0 for key in ("images", "annotations"))
+    except (OSError, ValueError):
+        return False
 
 
 def read_coco(path: Path) -> dict[Split, Tables]:
