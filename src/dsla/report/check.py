@@ -49,7 +49,7 @@ def _head(report: CheckReport) -> RenderableType:
         modes = "; ".join(
             f"{name} ({count:,})" if len(files.modes) > 1 else name for name, count in files.modes.items()
         )
-        lines.append(escape(f"{counted(len(report.facts), 'file')}, {_size(files.bytes)}: {formats}; {modes}"))
+        lines.append(escape(f"{counted(len(report.facts), 'file')}, {_size(files.length)}: {formats}; {modes}"))
     lines += [f"[yellow]note:[/] {escape(note)}" for note in report.notes]
     return Text.from_markup("\n".join(lines))
 

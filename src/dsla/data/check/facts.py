@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from dsla.data.image import decode_image
+from dsla.data.picture_file import opened
 from dsla.errors import DataError
 
 THUMBNAIL = 32
@@ -22,6 +23,7 @@ _ORIENTATION = 0x0112
 _BITS_PER_SAMPLE = 258
 _GREY = 128  # what libjpeg paints where a file has no more data
 _GREY_ROWS = 8
+_NO_LIMIT = 2**62  # decode_image has kept to it already
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +32,7 @@ class Facts:
 
     Attributes:
         path: of the file.
-        bytes: its length.
+        length: in bytes.
         fault: code of what keeps training from decoding it, and the reason; None where nothing does.
         format, mode, bits: as stored: "JPEG", Pillow's mode, bits a channel.
         size: (h, w) as stored.
@@ -43,7 +45,7 @@ class Facts:
     """
 
     path: Path
-    bytes: int = 0
+    length: int = 0
     fault: tuple[str, str] | None = None
     format: str = ""
     mode: str = ""
@@ -96,14 +98,14 @@ def look_at(path: Path) -> Facts:
     if not data:
         return Facts(path, fault=("picture-empty", "0 bytes"))
     try:
-        pixels = decode_image(path).permute(1, 2, 0).numpy()
+        pixels = decode_image(data, str(path)).permute(1, 2, 0).numpy()
     except DataError as error:
-        return Facts(path, len(data), fault=(_code(error.__cause__), _reason(error, path)))
-    with Image.open(path) as image:
+        return Facts(path, len(data), fault=(_code(error), str(error).removeprefix(f"{path}: ")))
+    with opened(data, str(path), max_pixels=_NO_LIMIT) as image:
         alpha = image.has_transparency_data
         return Facts(
             path=path,
-            bytes=len(data),
+            length=len(data),
             format=image.format or "",
             mode=image.mode,
             bits=_bits(image, data),
@@ -117,19 +119,13 @@ def look_at(path: Path) -> Facts:
         )
 
 
-def _code(cause: BaseException | None) -> str:
+def _code(error: DataError) -> str:
     """The code of what stopped the decoder."""
-    if isinstance(cause, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return "picture-bomb"
-    if isinstance(cause, UnidentifiedImageError):
+    if error.__cause__ is None:  # not the decoder, but our own rules
+        return "picture-bomb" if "too large" in str(error) else "picture-values"
+    if "not a picture" in str(error):
         return "picture-unknown"
-    if cause is None:
-        return "picture-values"
-    return "picture-truncated" if "truncated" in str(cause) else "picture-damaged"
-
-
-def _reason(error: DataError, path: Path) -> str:
-    return str(error).removeprefix(f"{path}: ")
+    return "picture-truncated" if "truncated" in str(error.__cause__) else "picture-damaged"
 
 
 def _bits(image: Image.Image, data: bytes) -> int:

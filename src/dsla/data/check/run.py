@@ -13,7 +13,7 @@ from dsla.data.check.columns import Columns, columns_of
 from dsla.data.check.facts import Facts, look_at_all
 from dsla.data.check.finding import Finding, Hit, gather
 from dsla.data.check.overview import Overview, overview_of
-from dsla.data.check.pictures import check_copies, check_empty, check_files, check_near, check_pictures
+from dsla.data.check.pictures import check_copies, check_empty, check_files, check_near, check_pictures, check_unlisted
 from dsla.data.check.records import check_records
 from dsla.data.formats import SplitTables
 from dsla.data.resize import Resize
@@ -92,21 +92,26 @@ def check_data(
     if not quick:
         paths = [path for columns in parts.values() for path in columns.tables.pictures if path is not None]
         facts = look_at_all(paths, progress, workers)
-    return _report(data, parts, facts, quick, resize)
+    return _report(data, parts, facts, quick, resize, list(check_unlisted(parts)))
 
 
 def check_again(report: CheckReport, data: SplitTables) -> CheckReport:
-    """Check altered records of the same pictures, without decoding them again."""
+    """Check altered records of the same pictures, without decoding them again or looking for others beside them."""
     parts = {split: columns_of(split, tables, data.path) for split, tables in data.parts.items()}
     paths = {path for columns in parts.values() for path in columns.tables.pictures}
     facts = {path: facts for path, facts in report.facts.items() if path in paths}
-    return _report(data, parts, facts, report.quick, report.resize)
+    return _report(data, parts, facts, report.quick, report.resize, [])
 
 
 def _report(
-    data: SplitTables, parts: dict[str, Columns], facts: dict[Path, Facts], quick: bool, resize: Resize
+    data: SplitTables,
+    parts: dict[str, Columns],
+    facts: dict[Path, Facts],
+    quick: bool,
+    resize: Resize,
+    beside: list[Hit],
 ) -> CheckReport:
-    hits = [*check_labels(parts, resize), *check_files(parts), *check_copies(parts, None if quick else facts)]
+    hits = [*check_labels(parts, resize), *check_files(parts), *check_copies(parts, None if quick else facts), *beside]
     if quick:
         hits += check_empty(parts)
     else:
