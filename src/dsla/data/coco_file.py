@@ -198,7 +198,8 @@ def _boxes(tables: Tables) -> np.ndarray:
         _refuse(tables, bad, lambda i: f"has a box {annotations[i]['bbox']!r} {fault}", cure)
 
     refuse([not _is_box(a["bbox"]) for a in annotations], "that is not four numbers")
-    xywh = np.array([[_float(side) for side in a["bbox"]] for a in annotations], dtype=np.float64).reshape(-1, 4)
+    refuse([_overflows(a["bbox"]) for a in annotations], "that is not finite")
+    xywh = np.array([a["bbox"] for a in annotations], dtype=np.float64).reshape(-1, 4)
     refuse(~np.isfinite(xywh.sum(axis=1)), "that is not finite")
     refuse(xywh[:, 2:].min(axis=1) <= 0, "whose width or height is not above zero")
     return xywh
@@ -211,12 +212,9 @@ def _is_box(value: object) -> bool:
     return len(sides) == 4 and all(isinstance(s, int | float) and not isinstance(s, bool) for s in sides)
 
 
-def _float(number: float) -> float:
-    """A whole number that no float can hold is infinite."""
-    try:
-        return float(number)
-    except OverflowError:
-        return np.inf
+def _overflows(box: list[int | float]) -> bool:
+    """Whether a whole number of a box is too large for a float."""
+    return any(isinstance(side, int) and abs(side) > 2**1000 for side in box)
 
 
 def _clip(tables: Tables, xywh: np.ndarray, sizes: np.ndarray, files: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
