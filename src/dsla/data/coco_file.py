@@ -15,6 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from dsla.data.formats.coco import json_kind
+from dsla.data.picture_file import several_pages
 from dsla.data.tables import Fault, Tables
 from dsla.errors import DataError
 
@@ -107,7 +108,7 @@ def checked(tables: Tables) -> CocoFile:
         xywh=xywh[order],
         xyxy=xyxy[order],
         categories=names,
-        notes=(*tables.notes, *_told(tables), *notes),
+        notes=(*tables.notes, *_told(tables), *several_pages(filter(None, tables.pictures)), *notes),
     )
 
 
