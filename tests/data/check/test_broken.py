@@ -1,8 +1,9 @@
 """Every broken or odd data set in `broken/`: what is found, what training does, and what a repair leaves.
 
-A case is a module with `write(folder)`, `FINDINGS` (codes and counts, all there are), `TRAINING` ("refused" when it is opened,
-"stops at the picture" in the first pass, "goes on"), and where there is something to see, `handled(splits)`. `LEFT` says what
-is found after a repair; without it, all that `--fix` promises to repair is gone and the rest is as it was.
+A case is a module with `write(folder)`, `FINDINGS` (codes and counts, all there are), `TRAINING` ("refused" when it is
+opened, "stops at the picture" in the first pass, "goes on"), and where there is something to see, `handled(splits)`.
+`LEFT` says what is found after a repair; without it, all that `--fix` promises to repair is gone and the rest is as it
+was.
 """
 
 import importlib.util

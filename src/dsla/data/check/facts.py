@@ -70,7 +70,10 @@ class Facts:
 
 
 def look_at_all(
-    paths: Sequence[Path], progress: Callable[[int, int], object] | None = None, workers: int | None = None
+    paths: Sequence[Path],
+    progress: Callable[[int, int], object] | None = None,
+    workers: int | None = None,
+    max_pixels: int | None = None,
 ) -> dict[Path, Facts]:
     """Look into many pictures at a time; decoders work outside Python's lock, so threads do.
 
@@ -78,18 +81,19 @@ def look_at_all(
         paths: of the files; one named twice is looked at once.
         progress: called with the number done and of all.
         workers: threads; the number of processors by default.
+        max_pixels: as in `decode_image`.
     """
     unique = list(dict.fromkeys(paths))
     found: dict[Path, Facts] = {}
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        for done, facts in enumerate(pool.map(look_at, unique), start=1):
+        for done, facts in enumerate(pool.map(lambda path: look_at(path, max_pixels), unique), start=1):
             found[facts.path] = facts
             if progress is not None:
                 progress(done, len(unique))
     return found
 
 
-def look_at(path: Path) -> Facts:
+def look_at(path: Path, max_pixels: int | None = None) -> Facts:
     """Decode one picture and say what it is."""
     try:
         data = path.read_bytes()
@@ -98,7 +102,7 @@ def look_at(path: Path) -> Facts:
     if not data:
         return Facts(path, fault=("picture-empty", "0 bytes"))
     try:
-        pixels = decode_image(data, str(path)).permute(1, 2, 0).numpy()
+        pixels = decode_image(data, str(path), max_pixels=max_pixels).permute(1, 2, 0).numpy()
     except DataError as error:
         return Facts(path, len(data), fault=(_code(error), str(error).removeprefix(f"{path}: ")))
     with opened(data, str(path), max_pixels=_NO_LIMIT) as image:

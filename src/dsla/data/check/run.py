@@ -74,6 +74,7 @@ def check_data(
     *,
     quick: bool = False,
     resize: Resize | None = None,
+    max_pixels: int | None = None,
     progress: Callable[[int, int], object] | None = None,
     workers: int | None = None,
 ) -> CheckReport:
@@ -83,6 +84,7 @@ def check_data(
         data: from `dsla.data.formats.read_tables`.
         quick: decode no picture.
         resize: how training brings pictures to the network's size; that of the default recipe where it is left out.
+        max_pixels: the limit that training refuses larger pictures by; None for Pillow's.
         progress: called with the number of pictures decoded and of all.
         workers: threads that decode; the number of processors by default.
     """
@@ -91,7 +93,7 @@ def check_data(
     facts: dict[Path, Facts] = {}
     if not quick:
         paths = [path for columns in parts.values() for path in columns.tables.pictures if path is not None]
-        facts = look_at_all(paths, progress, workers)
+        facts = look_at_all(paths, progress, workers, max_pixels)
     return _report(data, parts, facts, quick, resize, list(check_unlisted(parts)))
 
 
