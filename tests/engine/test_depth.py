@@ -81,7 +81,7 @@ TWINS: dict[str, tuple[str, Any, Any, dict[str, Any]]] = {
     "bmp": ("bmp", lambda i: i, lambda i: i, {}),
     "turned png": ("png", on_its_side, lambda i: i, {"exif": exif(TURN)}),
     "turned tiff": ("tif", on_its_side, lambda i: i, {"exif": exif(TURN)}),
-    "turned 16-bit": ("tif", lambda i: on_its_side(wide(i)), lambda i: i.convert("L").convert("RGB"), {"exif": exif(TURN)}),
+    "turned 16 bit": ("tif", lambda i: on_its_side(wide(i)), lambda i: i.convert("L"), {"exif": exif(TURN)}),
     "two pages": ("tif", lambda i: i, lambda i: i, {"save_all": True, "append_images": [Image.new("RGB", (9, 9))]}),
 }  # fmt: skip
 
