@@ -37,8 +37,10 @@ def check(
     if fail_on not in _FAIL:
         raise ConfigError(f"--fail-on {fail_on}: expected {', '.join(_FAIL)}")
     path = Path(data)
-    if data == "scenes" or is_shards(path):
-        raise ConfigError(f"{data}: has no label files to check; give the folder or json that shards were written from")
+    if data == "scenes":
+        raise ConfigError("scenes: is generated, and needs no check; give a folder of your own")
+    if is_shards(path):
+        raise ConfigError(f"{data}: give the folder or json that the shards were written from")
     tables = read_tables(path, kind_of(kind))
     if fix is not None:
         refuse_folder(tables, fix)
@@ -67,6 +69,6 @@ def _tell_next(report: "CheckReport", data: Path, *, fixed: bool) -> None:
     """What to do with what was found."""
     repairable = [finding.code for finding in report.findings if finding.entry.fix]
     if repairable and not fixed:
-        say(f"next      dsla check {data} --fix OUT   repairs a copy: {', '.join(repairable)}")
+        say(f"next      dsla check {data} --fix OUT   repairs what is certain, in a copy: {', '.join(repairable)}")
     elif not report.counts["error"]:
         say(f"next      dsla train {data}")

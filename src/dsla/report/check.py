@@ -170,9 +170,11 @@ def _examples(finding: Finding, everything: bool) -> tuple[list[str], int]:
 def repair_view(repair: Repair, out: Path) -> RenderableType:
     """What was repaired, what was not, and where the copy is."""
     table = Table.grid(padding=(0, 2))
-    for code, count in repair.done.items():
-        entry = CATALOGUE[code]
-        table.add_row("repaired", f"{entry.title(count)}: {entry.fix}")
+    for code, entry in CATALOGUE.items():
+        if repair.done.get(code):
+            table.add_row("repaired", f"{entry.title(repair.done[code])}: {entry.fix}")
+    if not repair.done:
+        table.add_row("repaired", "nothing, since nothing was certain")
     for finding in repair.left.findings:
         if finding.entry.severity != "note":
             table.add_row("left", f"{finding.title}  {finding.code}", style="dim")

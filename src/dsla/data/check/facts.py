@@ -104,7 +104,7 @@ def look_at(path: Path, max_pixels: int | None = None) -> Facts:
     try:
         pixels = decode_image(data, str(path), max_pixels=max_pixels).permute(1, 2, 0).numpy()
     except DataError as error:
-        return Facts(path, len(data), fault=(_code(error), str(error).removeprefix(f"{path}: ")))
+        return Facts(path, len(data), fault=(_code(error), _reason(error, path)))
     with opened(data, str(path), max_pixels=_NO_LIMIT) as image:
         alpha = image.has_transparency_data
         return Facts(
@@ -130,6 +130,11 @@ def _code(error: DataError) -> str:
     if "not a picture" in str(error):
         return "picture-unknown"
     return "picture-truncated" if "truncated" in str(error.__cause__) else "picture-damaged"
+
+
+def _reason(error: DataError, path: Path) -> str:
+    """What an error says, without the name and the cure."""
+    return str(error).removeprefix(f"{path}: ").partition(". ")[0]
 
 
 def _bits(image: Image.Image, data: bytes) -> int:
