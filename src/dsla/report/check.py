@@ -9,8 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from dsla.data.check import CATALOGUE, CheckReport, Finding, Overview, Part, Repair
-from dsla.data.check.catalogue import counted
+from dsla.data.check import CATALOGUE, SEVERITIES, CheckReport, Finding, Overview, Part, Repair
+from dsla.data.check.catalogue import codes_of, counted
 
 EXAMPLES = 3
 _CLASSES, _NAMES = 12, 10
@@ -179,3 +179,13 @@ def repair_view(repair: Repair, out: Path) -> RenderableType:
         if finding.entry.severity != "note":
             table.add_row("left", f"{finding.title}  {finding.code}", style="dim")
     return Group(Text(f"\n{out}: repaired copy as COCO", style="bold"), table)
+
+
+def catalogue_table() -> str:
+    """All that can be found, as a Markdown table for the documents."""
+    lines = ["| code | | finding | training | `--fix` |", "|---|---|---|---|---|"]
+    for level in SEVERITIES:
+        for code in codes_of(level):
+            entry = CATALOGUE[code]
+            lines.append(f"| `{code}` | {level} | {entry.noun} {entry.what} | {entry.training} | {entry.fix or ''} |")
+    return "\n".join(lines) + "\n"

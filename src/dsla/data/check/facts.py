@@ -119,7 +119,7 @@ def look_at(path: Path, max_pixels: int | None = None) -> Facts:
             transparent=alpha and image.convert("RGBA").getextrema()[3][0] < 255,
             grey_rest=_grey_rest(pixels) if image.format == "JPEG" else 0,
             digest=hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).digest(),
-            thumbnail=_thumbnail(pixels),
+            thumbnail=thumbnail_of(pixels),
         )
 
 
@@ -167,6 +167,7 @@ def _grey_rest(pixels: UInt8[np.ndarray, "H W 3"]) -> int:
     return int(plain.argmin()) if not plain.all() else 0
 
 
-def _thumbnail(pixels: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "32 32"]:
-    small = Image.fromarray(pixels).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX, reducing_gap=None)
+def thumbnail_of(pixels: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "32 32"]:
+    """A picture as 32x32 shades of grey, each the mean of what lies there."""
+    small = Image.fromarray(pixels).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     return np.asarray(small.convert("L"))
