@@ -56,4 +56,4 @@ def test_the_product_of_signs_counts_bits_in_blocks(monkeypatch: pytest.MonkeyPa
     mixed = np.stack([some[i % 6] + rng.normal(0, 25 * (i // 6), (32, 32)) for i in range(30)])
     hashes = signs(mixed.clip(0, 255).astype(np.uint8))
     slow = [[a, b] for a in range(30) for b in range(a + 1, 30) if (hashes[a] != hashes[b]).sum() <= MOST_BITS]
-    assert similar._close(hashes, hashes).tolist() == slow and len(slow) > 10
+    assert similar._close(hashes, hashes).tolist() == slow and len(slow) > 5

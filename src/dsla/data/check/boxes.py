@@ -96,7 +96,7 @@ def _repeated(columns: Columns) -> Iterator[Hit]:
             other = f"annotation {columns.tables.annotations[a].get('id')}"
             if code == "box-two-classes":
                 other += f" ({columns.names[columns.category[a]]}; here {columns.names[columns.category[b]]})"
-            what = f"box {columns.box(b)} {_in(columns, b)} is that of {other}"
+            what = f"box {columns.box(b)} {_in(columns, b)}, as {other}"
             yield Hit(code, columns.split, columns.where("annotations", b), what, "annotations", b, a)
 
 

@@ -145,10 +145,8 @@ def _look_up(records: list[Any], key: str, rows: dict[int, int]) -> Int64[np.nda
 
 def _size(record: object) -> tuple[float, float]:
     height, width = _get(record, "height"), _get(record, "width")
-    if is_whole(height) and is_whole(width):
-        height, width = cast("int", height), cast("int", width)
-        if 0 < height < 2**31 and 0 < width < 2**31:
-            return float(height), float(width)
+    if is_whole(height) and is_whole(width) and 0 < height < 2**31 and 0 < width < 2**31:
+        return float(height), float(width)
     return np.nan, np.nan
 
 

@@ -61,7 +61,8 @@ class Facts:
     @property
     def upright(self) -> tuple[int, int]:
         """(h, w) after EXIF orientation."""
-        return self.size[::-1] if self.orientation >= 5 else self.size
+        height, width = self.size
+        return (width, height) if self.orientation >= 5 else (height, width)
 
     @property
     def floating(self) -> bool:
@@ -116,7 +117,7 @@ def look_at(path: Path, max_pixels: int | None = None) -> Facts:
             size=(image.height, image.width),
             orientation=_orientation(image),
             frames=int(getattr(image, "n_frames", 1)),
-            transparent=alpha and image.convert("RGBA").getextrema()[3][0] < 255,
+            transparent=alpha and bool(np.asarray(image.convert("RGBA"))[..., 3].min() < 255),
             grey_rest=_grey_rest(pixels) if image.format == "JPEG" else 0,
             digest=hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).digest(),
             thumbnail=thumbnail_of(pixels),

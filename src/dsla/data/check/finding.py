@@ -19,8 +19,8 @@ class Hit(NamedTuple):
         split: "train", "val" or "test".
         where: file and record, for people.
         what: the particulars.
-        table, index: the record in the split's tables, where it is one.
-        other: index of the record it repeats, or (split, index) in another split, for the repair.
+        table, row: the record in the split's tables, where it is one.
+        other: row of the record it repeats, or (split, row) in another split, for the repair.
     """
 
     code: str
@@ -28,7 +28,7 @@ class Hit(NamedTuple):
     where: str
     what: str
     table: Table | None = None
-    index: int = -1
+    row: int = -1
     other: Any = None
 
 

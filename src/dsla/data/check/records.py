@@ -67,9 +67,9 @@ def _fault(record: object, needed: tuple[str, ...]) -> tuple[str, str] | None:
         elif key != "bbox":
             if not is_whole(value):
                 return "value-type", f"{key!r} is {_shown(value)} instead of a whole number"
-            if not -(2**63) <= cast("int", value) < 2**63:
+            if not -(2**63) <= value < 2**63:
                 return "value-type", f"{key!r} is a number of {len(str(value))} digits"
-            if key in ("width", "height") and cast("int", value) < 1:
+            if key in ("width", "height") and value < 1:
                 return "value-type", f"{key!r} is {_shown(value)}, which is below 1"
     return None
 
@@ -102,7 +102,7 @@ def _place(columns: Columns, table: Table, index: int) -> str:
 def _same_file(columns: Columns) -> Iterator[Hit]:
     first: dict[str, int] = {}
     ids: dict[str, object] = {}
-    for index, record in enumerate(cast("list[Any]", columns.tables.images)):
+    for index, record in enumerate(columns.tables.images):
         name = record.get("file_name") if isinstance(record, dict) else None
         if not isinstance(name, str):
             continue
@@ -166,9 +166,7 @@ def shift_of_ids(columns: Columns) -> int:
 
 
 def _dicts(columns: Columns) -> bool:
-    return bool(columns.tables.categories) and all(
-        isinstance(c, dict) for c in cast("list[Any]", columns.tables.categories)
-    )
+    return bool(columns.tables.categories) and all(isinstance(c, dict) for c in columns.tables.categories)
 
 
 def _whole(columns: Columns, index: int, key: str) -> int | None:
@@ -178,7 +176,7 @@ def _whole(columns: Columns, index: int, key: str) -> int | None:
 
 
 def _areas(columns: Columns) -> Iterator[Hit]:
-    for index, record in enumerate(cast("list[Any]", columns.tables.annotations)):
+    for index, record in enumerate(columns.tables.annotations):
         area = record.get("area", 0) if isinstance(record, dict) else 0
         if not isinstance(area, int | float):
             where = columns.where("annotations", index)

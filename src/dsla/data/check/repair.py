@@ -75,14 +75,14 @@ def _once(report: CheckReport, done: Counter[str]) -> SplitTables:
     for code in (*_DROP_ANNOTATION, *_DROP_PICTURE, "box-sticks-out"):
         for hit in hits.get(code, []):
             draft = drafts[hit.split]
-            if code in _BY_SIZE and (hit.split in doubtful or int(draft.columns.image[hit.index]) in draft.resized):
+            if code in _BY_SIZE and (hit.split in doubtful or int(draft.columns.image[hit.row]) in draft.resized):
                 continue
             if code in _DROP_PICTURE:
-                draft.drop_picture(code, hit.index)
+                draft.drop_picture(code, hit.row)
             elif code in _DROP_ANNOTATION:
-                draft.drop_annotation(code, hit.index)
-            elif hit.index not in draft.gone_annotations:
-                draft.clip(hit.index)
+                draft.drop_annotation(code, hit.row)
+            elif hit.row not in draft.gone_annotations:
+                draft.clip(hit.row)
                 done[code] += 1
     parts = {split: draft.tables() for split, draft in drafts.items()}
     return dataclasses.replace(report.data, kind="coco", notes=(), **parts)
@@ -91,21 +91,21 @@ def _once(report: CheckReport, done: Counter[str]) -> SplitTables:
 def _same_image(drafts: dict[str, Draft], hits: list[Hit]) -> None:
     for hit in hits:
         draft = drafts[hit.split]
-        one, other = draft.images[hit.other], draft.images[hit.index]
+        one, other = draft.images[hit.other], draft.images[hit.row]
         if one.get("file_name") == other.get("file_name"):
-            draft.drop_record(hit.code, "images", hit.index)
+            draft.drop_record(hit.code, "images", hit.row)
 
 
 def _same_category(drafts: dict[str, Draft], hits: list[Hit]) -> None:
     for hit in hits:
         draft = drafts[hit.split]
-        if draft.categories[hit.other].get("name") == draft.categories[hit.index].get("name"):
-            draft.drop_record(hit.code, "categories", hit.index)
+        if draft.categories[hit.other].get("name") == draft.categories[hit.row].get("name"):
+            draft.drop_record(hit.code, "categories", hit.row)
 
 
 def _annotation_ids(drafts: dict[str, Draft], hits: list[Hit]) -> None:
     for split, draft in drafts.items():
-        mine = [hit.index for hit in hits if hit.split == split]
+        mine = [hit.row for hit in hits if hit.split == split]
         draft.number_annotations(mine)
         draft.done["annotation-id-twice"] += len(mine)
 
@@ -152,7 +152,7 @@ def _joined(drafts: dict[str, Draft], hits: list[Hit]) -> None:
 
 def _superclass(drafts: dict[str, Draft], hits: list[Hit]) -> None:
     for hit in hits:
-        name = drafts["train"].categories[hit.index].get("name")
+        name = drafts["train"].categories[hit.row].get("name")
         for draft in drafts.values():
             draft.gone_categories.update(i for i, record in enumerate(draft.categories) if record.get("name") == name)
         drafts["train"].done["class-superclass"] += 1
@@ -161,8 +161,8 @@ def _superclass(drafts: dict[str, Draft], hits: list[Hit]) -> None:
 def _areas(drafts: dict[str, Draft], hits: list[Hit]) -> None:
     for hit in hits:
         draft = drafts[hit.split]
-        if draft.columns.has_area[hit.index]:
-            draft.annotations[hit.index]["area"] = float(np.prod(draft.columns.xywh[hit.index, 2:]))
+        if draft.columns.has_area[hit.row]:
+            draft.annotations[hit.row]["area"] = float(np.prod(draft.columns.xywh[hit.row, 2:]))
             draft.done["area-type"] += 1
 
 
@@ -171,12 +171,12 @@ def _sizes(drafts: dict[str, Draft], hits: list[Hit]) -> None:
     for hit in hits:
         draft = drafts[hit.split]
         height, width = hit.other
-        said_height, said_width = draft.columns.sizes[hit.index]
-        boxes = draft.columns.corners[draft.columns.image == hit.index]
+        said_height, said_width = draft.columns.sizes[hit.row]
+        boxes = draft.columns.corners[draft.columns.image == hit.row]
         scaled = abs((said_width / said_height) / (width / height) - 1) < _RATIO
         if not scaled and not (boxes < 0).any() and (boxes[:, 2:] <= (width, height)).all():
-            draft.images[hit.index] |= {"width": width, "height": height}
-            draft.resized.add(hit.index)
+            draft.images[hit.row] |= {"width": width, "height": height}
+            draft.resized.add(hit.row)
             draft.done["picture-size"] += 1
 
 
@@ -184,15 +184,15 @@ def _same_file(drafts: dict[str, Draft], hits: list[Hit]) -> None:
     for hit in hits:
         draft = drafts[hit.split]
         if hit.other not in draft.gone_images:
-            draft.move_boxes(hit.index, hit.other)
-            draft.drop_record(hit.code, "images", hit.index)
+            draft.move_boxes(hit.row, hit.other)
+            draft.drop_record(hit.code, "images", hit.row)
 
 
 def _same_content(drafts: dict[str, Draft], hits: list[Hit]) -> None:
     for hit in hits:
         draft = drafts[hit.split]
-        if draft.boxes_of(hit.index) == draft.boxes_of(hit.other[1]):
-            draft.drop_picture(hit.code, hit.index)
+        if draft.boxes_of(hit.row) == draft.boxes_of(hit.other[1]):
+            draft.drop_picture(hit.code, hit.row)
 
 
 def _leaks(report: CheckReport, drafts: dict[str, Draft], hits: list[Hit]) -> None:

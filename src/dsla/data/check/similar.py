@@ -60,7 +60,8 @@ def _normalised(
 
 def signs(thumbnails: UInt8[np.ndarray, "K 32 32"]) -> Float32[np.ndarray, "K 64"]:
     """The hash of each picture, 1 where a frequency is above the picture's median and -1 elsewhere."""
-    low = dctn(thumbnails.astype(np.float32), axes=(1, 2), norm="ortho")[:, :_LOW, :_LOW].reshape(-1, _LOW * _LOW)
+    waves: np.ndarray = np.asarray(dctn(thumbnails.astype(np.float32), axes=(1, 2), norm="ortho"))
+    low = waves[:, :_LOW, :_LOW].reshape(-1, _LOW * _LOW)
     low = np.concatenate([np.zeros_like(low[:, :1]), low[:, 1:]], axis=1)  # the mean shade shows nothing
     return np.where(low > np.median(low, axis=1, keepdims=True), 1, -1).astype(np.float32)
 
