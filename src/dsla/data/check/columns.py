@@ -125,8 +125,8 @@ def columns_of(split: str, tables: Tables, root: Path) -> Columns:
 
 
 def is_whole(value: object) -> TypeGuard[int]:
-    """A whole number as json has it; true and false are none."""
-    return isinstance(value, int) and not isinstance(value, bool)
+    """A whole number of 64 bits as json has it; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
 def _get(record: object, key: str, default: object = None) -> object:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dsla.data.check.columns import Columns
+from dsla.data.check.columns import Columns, is_whole
 from dsla.data.check.facts import Facts
 from dsla.data.check.finding import Hit
 from dsla.data.check.similar import near_pairs
@@ -34,7 +34,7 @@ def check_files(parts: Mapping[str, Columns]) -> Iterator[Hit]:
                 continue
             if path is None:
                 yield _hit("picture-missing", c, row, f"looked for in {_places(c)}")
-            if record.get("id") not in with_boxes:
+            if is_whole(record.get("id")) and record["id"] not in with_boxes:
                 yield _hit("picture-no-boxes", c, row, f"image {record.get('id')}")
 
 

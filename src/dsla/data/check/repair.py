@@ -71,11 +71,11 @@ def _once(report: CheckReport, done: Counter[str]) -> SplitTables:
         if code in hits:
             step(drafts, hits[code])
     _leaks(report, drafts, hits.get("picture-leaked", []))
-    doubtful = {hit.split for code in _IN_DOUBT & hits.keys() for hit in hits[code]}
+    doubtful = bool(_IN_DOUBT & hits.keys())  # of one part, and so of all that the same tool has written
     for code in (*_DROP_ANNOTATION, *_DROP_PICTURE, "box-sticks-out"):
         for hit in hits.get(code, []):
             draft = drafts[hit.split]
-            if code in _BY_SIZE and (hit.split in doubtful or int(draft.columns.image[hit.row]) in draft.resized):
+            if code in _BY_SIZE and (doubtful or int(draft.columns.image[hit.row]) in draft.resized):
                 continue
             if code in _DROP_PICTURE:
                 draft.drop_picture(code, hit.row)
