@@ -2,8 +2,8 @@
 
 A case is a module with `write(folder)`, `FINDINGS` (codes and counts, all there are), `TRAINING` ("refused" when it is
 opened, "stops at the picture" in the first pass, "goes on"), and where there is something to see, `handled(splits)`.
-`LEFT` says what is found after a repair; without it, all that `--fix` promises to repair is gone and the rest is as it
-was.
+`NOTE` is what the reader says where it has seen to it. `LEFT` says what is found after a repair; without it, all that
+`--fix` promises to repair is gone and the rest is as it was.
 """
 
 import importlib.util
@@ -60,6 +60,7 @@ def test_a_check_finds_what_was_put_in_and_training_does_what_it_says(path: Path
     report = check_data(read_tables(folder))
     assert counts(report) == case.FINDINGS
     assert all(hit.where and hit.what for finding in report.findings for hit in finding.hits)
+    assert any(getattr(case, "NOTE", "") in note for note in ("", *report.notes))
     assert training(folder) == case.TRAINING
     assert (report.counts["error"] > 0) == (case.TRAINING != "goes on")
     if hasattr(case, "handled"):

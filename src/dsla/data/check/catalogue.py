@@ -113,8 +113,6 @@ _CLASSES = (
     _note("class-alike", "class", "spelt nearly as another one", "different classes"),
     _note("class-train-only", "class", "trained but not in the validation part", "learned, and not measured"),
     _note("class-unused", "class", "without a box", "keeps its place in the network"),
-    _note("class-superclass", "category", "that only names the group of the others (Roboflow)",
-          "keeps its place in the network", _DROPPED),
     _note("class-imbalance", "split", "with a class far more frequent than another", "not balanced"),
 )  # fmt: skip
 _FILES = (

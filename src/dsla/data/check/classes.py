@@ -144,9 +144,7 @@ def _use(parts: Mapping[str, Columns]) -> Iterator[Hit]:
     for index, name in enumerate(train.names):
         where = train.where("categories", index)
         if name not in anywhere:
-            group = _is_superclass(train, index)
-            code = "class-superclass" if group else "class-unused"
-            yield Hit(code, "train", where, name, "categories", index)
+            yield Hit("class-unused", "train", where, name, "categories", index)
         elif val is not None and name in used["train"] - used["val"]:
             yield Hit("class-train-only", "val", where, name, "categories", index)
     for split in ("val", "test"):
@@ -165,14 +163,6 @@ def _one_picture(train: Columns) -> Iterator[Hit]:
     for row, at in zip(rows[pictures == 1].tolist(), first[pictures == 1].tolist(), strict=True):
         what = f"{train.names[row]} ({train.picture_name(int(pairs[at, 1]))})"
         yield Hit("class-one-picture", "train", train.where("categories", row), what, "categories", row)
-
-
-def _is_superclass(train: Columns, index: int) -> bool:
-    """Roboflow writes the project's name as category 0, as the supercategory of all others."""
-    records = train.tables.categories
-    name, key = train.names[index], records[index].get("id")
-    others = [record for at, record in enumerate(records) if at != index]
-    return key == 0 and bool(others) and all(other.get("supercategory") == name for other in others)
 
 
 def _imbalance(train: Columns) -> Iterator[Hit]:

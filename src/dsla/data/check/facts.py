@@ -86,11 +86,14 @@ def look_at_all(
     """
     unique = list(dict.fromkeys(paths))
     found: dict[Path, Facts] = {}
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
+    try:
         for done, facts in enumerate(pool.map(lambda path: look_at(path, max_pixels), unique), start=1):
             found[facts.path] = facts
             if progress is not None:
                 progress(done, len(unique))
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for all pictures
     return found
 
 

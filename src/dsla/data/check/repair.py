@@ -150,14 +150,6 @@ def _joined(drafts: dict[str, Draft], hits: list[Hit]) -> None:
         drafts[hit.split].done["class-spelling"] += 1
 
 
-def _superclass(drafts: dict[str, Draft], hits: list[Hit]) -> None:
-    for hit in hits:
-        name = drafts["train"].categories[hit.row].get("name")
-        for draft in drafts.values():
-            draft.gone_categories.update(i for i, record in enumerate(draft.categories) if record.get("name") == name)
-        drafts["train"].done["class-superclass"] += 1
-
-
 def _areas(drafts: dict[str, Draft], hits: list[Hit]) -> None:
     for hit in hits:
         draft = drafts[hit.split]
@@ -227,7 +219,6 @@ _STEPS: dict[str, Callable[[dict[str, Draft], list[Hit]], None]] = {
     "category-shifted": _shifted,
     "categories-differ": _other_ids,
     "class-spelling": _joined,
-    "class-superclass": _superclass,
     "area-type": _areas,
     "picture-size": _sizes,
     "file-twice": _same_file,
