@@ -6,6 +6,7 @@ from plain_sets import plain_coco
 
 FINDINGS = {"value-type": 3, "file-twice": 1}
 TRAINING = "refused"
+LEFT = {"value-type": 2}
 
 
 def write(folder: Path) -> None:
