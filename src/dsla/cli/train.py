@@ -14,6 +14,7 @@ from dsla.terminal import console, say, tell_evaluation, tell_interrupted, tell_
 
 if TYPE_CHECKING:
     from dsla.config import Config
+    from dsla.data.check import Finding
 
 RUN_FOLDER = "DSLA_RUN_FOLDER"  # tells the other processes of a distributed run which folder the first one chose
 
@@ -41,7 +42,8 @@ def train(
     set_: Sets = None,
 ) -> None:
     """Train a detector on your own pictures."""
-    from dsla.data import hold_out, open_data
+    from dsla.data import Resize, hold_out, open_data
+    from dsla.data.check import warnings_in
     from dsla.data.single_class import splits_as_single_class
     from dsla.engine.train import train as run_training
     from dsla.report import write_run_plots
@@ -62,20 +64,26 @@ def train(
     if settings.data.path is None:
         raise ConfigError("train: which pictures? Give a folder, as in `dsla train pictures/`, or `scenes`")
     given = settings.data
-    splits = open_data(settings.data.path, kind=given.kind, max_pixels=given.max_pixels)
+    first = _rank() == 0
+    odd: list[Finding] = []
+    splits = open_data(
+        settings.data.path,
+        kind=given.kind,
+        max_pixels=given.max_pixels,
+        look=lambda tables: odd.extend(warnings_in(tables, Resize(given.imgsz, given.shorter))) if first else None,
+    )
     splits = hold_out(splits, given.val_share, given.val_seed)
     if settings.data.single_class:
         splits = splits_as_single_class(splits)
     if dry_run:
         from dsla.engine.estimate import estimate
 
-        tell_start(settings, splits, out or resume)
+        tell_start(settings, splits, out or resume, odd)
         tell_tables(estimate(settings, splits).table())
         return
     folder = _run_folder(resume) if resume else out or _new_folder(settings, splits.path)
-    first = _rank() == 0
     if first:
-        tell_start(settings, splits, folder)
+        tell_start(settings, splits, folder, odd)
     try:
         shown = console if first else Console(quiet=True)
         run = run_training(settings, splits, folder, resume=resume is not None, console=shown)

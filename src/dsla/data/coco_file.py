@@ -176,6 +176,8 @@ def _fault(record: object, needed: Sequence[str]) -> str | None:
                 return f"has '{key}' {value!r} instead of a text"
         elif key != "bbox" and (not isinstance(value, int) or isinstance(value, bool)):
             return f"has '{key}' {value!r} instead of a whole number"
+        elif key != "bbox" and not -(2**63) <= cast("int", value) < 2**63:
+            return f"has '{key}' {value!r}, which is beyond 64 bits"
         elif key in ("width", "height") and cast("int", value) < 1:
             return f"has '{key}' {value!r}, which is below 1"
     return None
@@ -202,6 +204,7 @@ def _boxes(tables: Tables) -> np.ndarray:
         _refuse(tables, bad, lambda i: f"has a box {annotations[i]['bbox']!r} {fault}", cure)
 
     refuse([not _is_box(a["bbox"]) for a in annotations], "that is not four numbers")
+    refuse([_overflows(a["bbox"]) for a in annotations], "that is not finite")
     xywh = np.array([a["bbox"] for a in annotations], dtype=np.float64).reshape(-1, 4)
     refuse(~np.isfinite(xywh.sum(axis=1)), "that is not finite")
     refuse(xywh[:, 2:].min(axis=1) <= 0, "whose width or height is not above zero")
@@ -213,6 +216,11 @@ def _is_box(value: object) -> bool:
         return False
     sides = cast("list[object]", value)
     return len(sides) == 4 and all(isinstance(s, int | float) and not isinstance(s, bool) for s in sides)
+
+
+def _overflows(box: list[int | float]) -> bool:
+    """Whether a whole number of a box is too large for a float."""
+    return any(isinstance(side, int) and abs(side) > 2**1000 for side in box)
 
 
 def _clip(tables: Tables, xywh: np.ndarray, sizes: np.ndarray, files: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -4,10 +4,10 @@ A further format of files is a reader in `dsla.data.formats`; another kind of so
 `DetectionData` and one branch in `open_data`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
@@ -15,6 +15,9 @@ from torch import Tensor
 from dsla.data.sample import Sample
 from dsla.data.tables import Kind
 from dsla.errors import DataError
+
+if TYPE_CHECKING:
+    from dsla.data.formats import SplitTables
 
 SCENES_TRAIN = 400
 SCENES_VAL = 100
@@ -112,7 +115,12 @@ class DataSplits:
 
 
 def open_data(
-    path: str | Path, *, seed: int = 0, kind: Kind | None = None, max_pixels: int | None = None
+    path: str | Path,
+    *,
+    seed: int = 0,
+    kind: Kind | None = None,
+    max_pixels: int | None = None,
+    look: "Callable[[SplitTables], object] | None" = None,
 ) -> DataSplits:
     """Open the built-in data set `scenes`, labelled pictures in any known format, or tar shards.
 
@@ -122,6 +130,7 @@ def open_data(
         seed: decides which scenes are generated; files do not depend on it.
         kind: format of the files, "coco", "yolo" or "voc", where it cannot be found out.
         max_pixels: larger pictures are refused before they are decoded; None for Pillow's limit, 179 million.
+        look: called with the records as they were read, before they are judged; not for scenes and shards.
 
     Raises:
         DataError: there is nothing there, or it cannot be used as it is.
@@ -142,6 +151,8 @@ def open_data(
     from dsla.data.formats import read_tables
 
     tables = read_tables(path, kind)
+    if look is not None:
+        look(tables)
     train = CocoData(checked(tables.train), max_pixels=max_pixels)
     val, test = (
         None if part is None else CocoData(checked(part), train.categories, max_pixels=max_pixels)
