@@ -46,6 +46,11 @@ def tell_start(settings: "Config", splits: "DataSplits", folder: Path | None) ->
             f"learning rate {settings.learning_rate:g}: {settings.optim.lr:g} for {settings.optim.lr_batch} pictures a "
             f"step, {step} here"
         )
+    if splits.kind != "scenes":
+        from dsla.lab.forecast_view import warning
+
+        if (told := warning(settings, splits.train)) is not None:
+            note(told)
     if folder is not None:
         say(f"run folder {folder}")
 
