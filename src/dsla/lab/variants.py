@@ -9,6 +9,7 @@ Letters: G boxes, L levels.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 
@@ -126,16 +127,17 @@ def _finer(config: Config) -> list[tuple[tuple[int, ...], float]]:
     finer = tuple(level - 1 for level in levels)
     try:
         changed = config.model.model_copy(update={"levels": finer})
-        return [(finer, _multiply_adds(changed) / _multiply_adds(config.model))]
+        return [(finer, _multiply_adds(changed.model_dump_json()) / _multiply_adds(config.model.model_dump_json()))]
     except DslaError:  # a backbone without that level, or one that cannot be built here
         return []
 
 
 @lru_cache(maxsize=16)
-def _multiply_adds(model: ModelSettings) -> int:
-    """Of a detector on COCO's 80 classes; counted from shapes alone, which still takes a second."""
+def _multiply_adds(model: str) -> int:
+    """Of a detector of these settings (json) on COCO's 80 classes; from shapes alone, which still takes a second."""
+    settings: dict[str, Any] = ModelSettings.model_validate_json(model).model_dump() | {"weights": "none"}
     with torch.device("meta"):
-        detector = Detector(num_classes=80, **model.model_dump() | {"weights": "none"})
+        detector = Detector(num_classes=80, **settings)
     return complexity_of(detector, (256, 256)).multiply_adds
 
 

@@ -33,7 +33,7 @@ def plot_forecast(told: Mapping[str, Any]) -> Figure:
     rows = [(name, group) for name, group in told["by_size"].items() if group["boxes"]]
     classes = _troubled(told)
     if not rows:
-        with figure(6, 1.5) as fig:
+        with figure(6.0, 1.5) as fig:
             fig.text(0.5, 0.5, "no boxes, so there is nothing to forecast", ha="center", va="center", color=FAINT)
         return fig
     with figure(13.2, 5.6) as fig:
