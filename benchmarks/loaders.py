@@ -123,7 +123,6 @@ class Ultralytics:
         self.set = build_yolo_dataset(
             get_cfg(overrides=settings), str(folder / "images"), 8, {"names": names, "nc": len(names), "channels": 3}
         )
-        self.set.close_mosaic  # noqa: B018  # there in every version that this was written for
         self.place = {Path(name).stem: place for place, name in enumerate(self.set.im_files)}
 
     def decode(self, index: int) -> Any:
