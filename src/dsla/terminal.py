@@ -1,6 +1,6 @@
 """What the command prints: results on standard output, complaints on standard error, progress where somebody looks."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from rich.markup import escape
 if TYPE_CHECKING:
     from dsla.config import Config
     from dsla.data import DataSplits, DetectionData
+    from dsla.data.check import Finding
     from dsla.engine.evaluate import Evaluation
 
 console = Console()
@@ -28,14 +29,17 @@ def progress(task: str) -> Generator[Callable[[int, int], object]]:
         yield lambda done, total: bar.update(shown, completed=done, total=total)
 
 
-def tell_start(settings: "Config", splits: "DataSplits", folder: Path | None) -> None:
-    """What is about to be trained, on what, and where to, if that is decided."""
+def tell_start(settings: "Config", splits: "DataSplits", folder: Path | None, odd: "Sequence[Finding]" = ()) -> None:
+    """What is about to be trained, on what, with what warnings, and where to, if that is decided."""
     names = splits.train.class_names
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     val = f"{len(splits.val)} to validate" if splits.val else "none to validate, so the AP will not be known"
-    say(f"{splits.path or 'built-in scenes'}: {len(splits.train)} pictures to train, {val}")
+    test = f", {len(splits.test)} to test" if splits.test else ""
+    say(f"{source(splits)}: {len(splits.train)} pictures to train, {val}{test}")
     say(f"{len(names)} classes: {shown}")
     tell_notes(splits, splits.train, splits.val)
+    if odd:
+        note(f"{'; '.join(finding.title for finding in odd)} (`dsla check {splits.path}` shows them)")
     say(
         f"recipe {settings.recipe}, assigner {settings.assigner.name}, {settings.model.backbone} at "
         f"{settings.data.imgsz} px, {settings.train.epochs} epochs of {settings.data.batch} pictures a step"
@@ -59,11 +63,18 @@ def tell_start(settings: "Config", splits: "DataSplits", folder: Path | None) ->
         say(f"run folder {folder}")
 
 
+def source(splits: "DataSplits") -> str:
+    """What the pictures were opened from, and the format that was found there."""
+    names = {"coco": "COCO", "yolo": "YOLO", "voc": "Pascal VOC", "shards": "tar shards"}
+    return f"{splits.path} ({names[splits.kind]})" if splits.kind in names else "built-in scenes"
+
+
 def tell_notes(splits: "DataSplits", *parts: "DetectionData | None") -> None:
     """What was altered on reading pictures and boxes, and a name that could be misunderstood."""
     if splits.kind == "scenes" and Path("scenes").is_dir():
         note("'scenes' is the built-in data set; for the folder of that name give ./scenes")
-    for each in (each for part in parts if part is not None for each in part.notes):
+    told = [*splits.notes, *(each for part in parts if part is not None for each in part.notes)]
+    for each in dict.fromkeys(told):  # two parts of one whole say the same
         note(each)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dsla.cli.options import Data
+from dsla.cli.options import Data, KindName, MaxPixels, kind_of
 from dsla.terminal import progress, say, tell_notes
 
 
@@ -13,11 +13,13 @@ def shards(
     data: Data,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the shards.")],
     per_shard: Annotated[int, typer.Option(min=1, help="Pictures of a tar file.")] = 1000,
+    kind: KindName = None,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Write a data set as tar shards, which training reads as a stream."""
     from dsla.data import open_data, write_shards
 
-    splits = open_data(data)
+    splits = open_data(data, kind=kind_of(kind), max_pixels=max_pixels)
     tell_notes(splits, splits.train, splits.val)
     with progress("writing") as advance:
         written = write_shards(splits, out, per_shard, advance)

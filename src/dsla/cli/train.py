@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from dsla.cli.options import DATA_HELP, Assigner, ConfigFile, Sets
+from dsla.cli.options import DATA_HELP, Assigner, ConfigFile, KindName, Sets, kind_of
 from dsla.cli.settings import resolve
 from dsla.errors import ConfigError
 from dsla.terminal import console, say, tell_evaluation, tell_interrupted, tell_start, tell_tables
 
 if TYPE_CHECKING:
     from dsla.config import Config
+    from dsla.data.check import Finding
 
 RUN_FOLDER = "DSLA_RUN_FOLDER"  # tells the other processes of a distributed run which folder the first one chose
 
@@ -37,11 +38,13 @@ def train(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
     weights: Annotated[str | None, typer.Option(help="bundled, timm, none, or a file for the backbone.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print memory and time of the run, and leave.")] = False,
+    kind: KindName = None,
     config: ConfigFile = None,
     set_: Sets = None,
 ) -> None:
     """Train a detector on your own pictures."""
-    from dsla.data import open_data
+    from dsla.data import Resize, hold_out, open_data
+    from dsla.data.check import warnings_in
     from dsla.data.single_class import splits_as_single_class
     from dsla.engine.train import train as run_training
     from dsla.report import write_run_plots
@@ -51,7 +54,14 @@ def train(
     if resume is not None and (recipe or out):
         raise ConfigError(f"--resume {resume}: the run has its recipe and folder; leave --recipe and --out away")
     flags = {
-        "data": {"path": data, "imgsz": imgsz, "batch": batch, "workers": workers, "cache": cache},
+        "data": {
+            "path": data,
+            "kind": kind_of(kind),
+            "imgsz": imgsz,
+            "batch": batch,
+            "workers": workers,
+            "cache": cache,
+        },
         "model": {"weights": weights},
         "optim": {"lr": lr},
         "train": {"epochs": epochs, "seed": seed, "device": device},
@@ -61,19 +71,27 @@ def train(
     )
     if settings.data.path is None:
         raise ConfigError("train: which pictures? Give a folder, as in `dsla train pictures/`, or `scenes`")
-    splits = open_data(settings.data.path)
+    given = settings.data
+    first = _rank() == 0
+    odd: list[Finding] = []
+    splits = open_data(
+        settings.data.path,
+        kind=given.kind,
+        max_pixels=given.max_pixels,
+        look=lambda tables: odd.extend(warnings_in(tables, Resize(given.imgsz, given.shorter))) if first else None,
+    )
+    splits = hold_out(splits, given.val_share, given.val_seed)
     if settings.data.single_class:
         splits = splits_as_single_class(splits)
     if dry_run:
         from dsla.engine.estimate import estimate
 
-        tell_start(settings, splits, out or resume)
+        tell_start(settings, splits, out or resume, odd)
         tell_tables(estimate(settings, splits).table())
         return
     folder = _run_folder(resume) if resume else out or _new_folder(settings, splits.path)
-    first = _rank() == 0
     if first:
-        tell_start(settings, splits, folder)
+        tell_start(settings, splits, folder, odd)
     try:
         shown = console if first else Console(quiet=True)
         run = run_training(settings, splits, folder, resume=resume is not None, console=shown)

@@ -23,6 +23,7 @@ SUFFIXES = frozenset(
 )
 _SIGNATURES = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _PAGED = ("TIFF", "GIF", "WEBP", "PNG")  # a telephone's MPO also has several pictures, of one view
+_PAGED_SUFFIXES = (".tif", ".tiff", ".gif", ".webp")
 _TIFF = (b"II", b"MM")
 _REPLACE = "Replace the file, or take it out of the data set."
 _ORIENTATION = 0x0112
@@ -105,6 +106,20 @@ def read_headers(paths: Iterable[Path]) -> Iterator["Header | DataError"]:
     """The header of each picture, or why it cannot be read, in order; files are opened in parallel."""
     with ThreadPoolExecutor(_THREADS) as pool:
         yield from pool.map(_header_or_error, paths)
+
+
+def several_pages(paths: Iterable[Path]) -> tuple[str, ...]:
+    """A note where files have several pages or frames, of which the first counts; only kinds that can are opened."""
+    paged = [path for path in paths if path.suffix.lower() in _PAGED_SUFFIXES]
+    several = [
+        path
+        for path, header in zip(paged, read_headers(paged), strict=True)
+        if isinstance(header, Header) and header.pages > 1
+    ]
+    if not several:
+        return ()
+    what = "picture has" if len(several) == 1 else "pictures have"
+    return (f"{len(several)} {what} several pages; the first page is used (first {several[0]}).",)
 
 
 def _header_or_error(path: Path) -> "Header | DataError":

@@ -9,8 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from dsla.data.check import CATALOGUE, CheckReport, Finding, Overview, Part, Repair
-from dsla.data.check.catalogue import counted
+from dsla.data.check import CATALOGUE, SEVERITIES, CheckReport, Finding, Overview, Part, Repair
+from dsla.data.check.catalogue import codes_of, counted
 
 EXAMPLES = 3
 _CLASSES, _NAMES = 12, 10
@@ -49,7 +49,7 @@ def _head(report: CheckReport) -> RenderableType:
         modes = "; ".join(
             f"{name} ({count:,})" if len(files.modes) > 1 else name for name, count in files.modes.items()
         )
-        lines.append(escape(f"{counted(len(report.facts), 'file')}, {_size(files.bytes)}: {formats}; {modes}"))
+        lines.append(escape(f"{counted(len(report.facts), 'file')}, {_size(files.length)}: {formats}; {modes}"))
     lines += [f"[yellow]note:[/] {escape(note)}" for note in report.notes]
     return Text.from_markup("\n".join(lines))
 
@@ -170,10 +170,22 @@ def _examples(finding: Finding, everything: bool) -> tuple[list[str], int]:
 def repair_view(repair: Repair, out: Path) -> RenderableType:
     """What was repaired, what was not, and where the copy is."""
     table = Table.grid(padding=(0, 2))
-    for code, count in repair.done.items():
-        entry = CATALOGUE[code]
-        table.add_row("repaired", f"{entry.title(count)}: {entry.fix}")
+    for code, entry in CATALOGUE.items():
+        if repair.done.get(code):
+            table.add_row("repaired", f"{entry.title(repair.done[code])}: {entry.fix}")
+    if not repair.done:
+        table.add_row("repaired", "nothing, since nothing was certain")
     for finding in repair.left.findings:
         if finding.entry.severity != "note":
             table.add_row("left", f"{finding.title}  {finding.code}", style="dim")
     return Group(Text(f"\n{out}: repaired copy as COCO", style="bold"), table)
+
+
+def catalogue_table() -> str:
+    """All that can be found, as a Markdown table for the documents."""
+    lines = ["| code | | finding | training | `--fix` |", "|---|---|---|---|---|"]
+    for level in SEVERITIES:
+        for code in codes_of(level):
+            entry = CATALOGUE[code]
+            lines.append(f"| `{code}` | {level} | {entry.noun} {entry.what} | {entry.training} | {entry.fix or ''} |")
+    return "\n".join(lines) + "\n"

@@ -155,7 +155,7 @@ _FILES = (
     _note("colour-cmyk", "picture", "in CMYK", "converted to RGB"),
     _note("colour-palette", "picture", "with a palette", "converted to RGB"),
     _note("colour-grey", "picture", "in grey among pictures in colour", "grey is taken for all three colours"),
-    _note("val-missing", "data set", "without a validation part", "no AP on pictures it has not seen"),
+    _note("val-missing", "data set", "without a validation part", "some training pictures are cut to validate on"),
 )  # fmt: skip
 
 CATALOGUE: dict[str, Entry] = {entry.code: entry for entry in (*_RECORDS, *_BOXES, *_CLASSES, *_FILES)}

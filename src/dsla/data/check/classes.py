@@ -24,10 +24,11 @@ def check_classes(parts: Mapping[str, Columns]) -> Iterator[Hit]:
             yield from _other_categories(columns, train)
         if columns.tables.images and not len(columns.category[columns.sound & ~columns.ignore]):
             yield Hit("no-boxes", columns.split, columns.short(str(columns.tables.path)), "no box to learn or to find")
-        else:
+        elif columns.tables.images:
             yield from _sizes(columns)
-    yield from _spelling(parts)
-    yield from _use(parts)
+    if all(_is_category(record) for columns in parts.values() for record in columns.tables.categories):
+        yield from _spelling(parts)
+        yield from _use(parts)
     yield from _imbalance(train)
 
 

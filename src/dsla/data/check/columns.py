@@ -6,7 +6,7 @@ Letters: M images, N annotations, C categories.
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -124,7 +124,7 @@ def columns_of(split: str, tables: Tables, root: Path) -> Columns:
     )
 
 
-def is_whole(value: object) -> bool:
+def is_whole(value: object) -> TypeGuard[int]:
     """A whole number as json has it; true and false are none."""
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -133,14 +133,14 @@ def _get(record: object, key: str, default: object = None) -> object:
     return cast("dict[str, object]", record).get(key, default) if isinstance(record, dict) else default
 
 
-def _rows(records: list[dict[str, Any]]) -> dict[int, int]:
+def _rows(records: list[Any]) -> dict[int, int]:
     """Row of each id; of an id used twice the last one, as training would see it."""
-    return {key: row for row, record in enumerate(records) if is_whole(key := _get(record, "id"))}  # pyright: ignore[reportReturnType] -- is_whole has looked
+    return {key: row for row, record in enumerate(records) if is_whole(key := _get(record, "id"))}
 
 
-def _look_up(records: list[dict[str, Any]], key: str, rows: dict[int, int]) -> Int64[np.ndarray, " N"]:
+def _look_up(records: list[Any], key: str, rows: dict[int, int]) -> Int64[np.ndarray, " N"]:
     found = ((_get(record, key)) for record in records)
-    return np.array([rows.get(value, -1) if is_whole(value) else -1 for value in found], dtype=np.int64)  # pyright: ignore[reportArgumentType] -- the same
+    return np.array([rows.get(value, -1) if is_whole(value) else -1 for value in found], dtype=np.int64)
 
 
 def _size(record: object) -> tuple[float, float]:

@@ -106,11 +106,12 @@ class Draft:
         return self.columns.tables.path
 
 
-def _copy(record: dict[str, Any]) -> dict[str, Any]:
+def _copy(record: Any) -> Any:
     """A copy that says no more where it comes from; what is no object stays as it is."""
-    loose = cast("Any", record)
-    return {key: value for key, value in loose.items() if key != WHERE} if isinstance(loose, dict) else loose
+    if not isinstance(record, dict):
+        return record
+    return {key: value for key, value in cast("dict[str, Any]", record).items() if key != WHERE}
 
 
-def _without(records: list[dict[str, Any]], gone: set[int]) -> list[dict[str, Any]]:
+def _without(records: list[Any], gone: set[int]) -> list[Any]:
     return [record for index, record in enumerate(records) if index not in gone]

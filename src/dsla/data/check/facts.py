@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from dsla.data.image import decode_image
+from dsla.data.picture_file import opened
 from dsla.errors import DataError
 
 THUMBNAIL = 32
@@ -22,6 +23,7 @@ _ORIENTATION = 0x0112
 _BITS_PER_SAMPLE = 258
 _GREY = 128  # what libjpeg paints where a file has no more data
 _GREY_ROWS = 8
+_NO_LIMIT = 2**62  # decode_image has kept to it already
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +32,7 @@ class Facts:
 
     Attributes:
         path: of the file.
-        bytes: its length.
+        length: in bytes.
         fault: code of what keeps training from decoding it, and the reason; None where nothing does.
         format, mode, bits: as stored: "JPEG", Pillow's mode, bits a channel.
         size: (h, w) as stored.
@@ -43,7 +45,7 @@ class Facts:
     """
 
     path: Path
-    bytes: int = 0
+    length: int = 0
     fault: tuple[str, str] | None = None
     format: str = ""
     mode: str = ""
@@ -68,7 +70,10 @@ class Facts:
 
 
 def look_at_all(
-    paths: Sequence[Path], progress: Callable[[int, int], object] | None = None, workers: int | None = None
+    paths: Sequence[Path],
+    progress: Callable[[int, int], object] | None = None,
+    workers: int | None = None,
+    max_pixels: int | None = None,
 ) -> dict[Path, Facts]:
     """Look into many pictures at a time; decoders work outside Python's lock, so threads do.
 
@@ -76,18 +81,19 @@ def look_at_all(
         paths: of the files; one named twice is looked at once.
         progress: called with the number done and of all.
         workers: threads; the number of processors by default.
+        max_pixels: as in `decode_image`.
     """
     unique = list(dict.fromkeys(paths))
     found: dict[Path, Facts] = {}
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        for done, facts in enumerate(pool.map(look_at, unique), start=1):
+        for done, facts in enumerate(pool.map(lambda path: look_at(path, max_pixels), unique), start=1):
             found[facts.path] = facts
             if progress is not None:
                 progress(done, len(unique))
     return found
 
 
-def look_at(path: Path) -> Facts:
+def look_at(path: Path, max_pixels: int | None = None) -> Facts:
     """Decode one picture and say what it is."""
     try:
         data = path.read_bytes()
@@ -96,14 +102,14 @@ def look_at(path: Path) -> Facts:
     if not data:
         return Facts(path, fault=("picture-empty", "0 bytes"))
     try:
-        pixels = decode_image(path).permute(1, 2, 0).numpy()
+        pixels = decode_image(data, str(path), max_pixels=max_pixels).permute(1, 2, 0).numpy()
     except DataError as error:
-        return Facts(path, len(data), fault=(_code(error.__cause__), _reason(error, path)))
-    with Image.open(path) as image:
+        return Facts(path, len(data), fault=(_code(error), _reason(error, path)))
+    with opened(data, str(path), max_pixels=_NO_LIMIT) as image:
         alpha = image.has_transparency_data
         return Facts(
             path=path,
-            bytes=len(data),
+            length=len(data),
             format=image.format or "",
             mode=image.mode,
             bits=_bits(image, data),
@@ -113,23 +119,22 @@ def look_at(path: Path) -> Facts:
             transparent=alpha and image.convert("RGBA").getextrema()[3][0] < 255,
             grey_rest=_grey_rest(pixels) if image.format == "JPEG" else 0,
             digest=hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).digest(),
-            thumbnail=_thumbnail(pixels),
+            thumbnail=thumbnail_of(pixels),
         )
 
 
-def _code(cause: BaseException | None) -> str:
+def _code(error: DataError) -> str:
     """The code of what stopped the decoder."""
-    if isinstance(cause, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return "picture-bomb"
-    if isinstance(cause, UnidentifiedImageError):
+    if error.__cause__ is None:  # not the decoder, but our own rules
+        return "picture-bomb" if "too large" in str(error) else "picture-values"
+    if "not a picture" in str(error):
         return "picture-unknown"
-    if cause is None:
-        return "picture-values"
-    return "picture-truncated" if "truncated" in str(cause) else "picture-damaged"
+    return "picture-truncated" if "truncated" in str(error.__cause__) else "picture-damaged"
 
 
 def _reason(error: DataError, path: Path) -> str:
-    return str(error).removeprefix(f"{path}: ")
+    """What an error says, without the name and the cure."""
+    return str(error).removeprefix(f"{path}: ").partition(". ")[0]
 
 
 def _bits(image: Image.Image, data: bytes) -> int:
@@ -162,6 +167,7 @@ def _grey_rest(pixels: UInt8[np.ndarray, "H W 3"]) -> int:
     return int(plain.argmin()) if not plain.all() else 0
 
 
-def _thumbnail(pixels: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "32 32"]:
-    small = Image.fromarray(pixels).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX, reducing_gap=None)
+def thumbnail_of(pixels: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "32 32"]:
+    """A picture as 32x32 shades of grey, each the mean of what lies there."""
+    small = Image.fromarray(pixels).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     return np.asarray(small.convert("L"))

@@ -53,13 +53,13 @@ class Overview:
     Attributes:
         parts: by name of the split.
         formats, modes: number of files of each; empty where nothing was decoded.
-        bytes: of all files that were decoded.
+        length: of all files that were decoded, in bytes.
     """
 
     parts: dict[str, Part]
     formats: dict[str, int] = field(default_factory=dict)
     modes: dict[str, int] = field(default_factory=dict)
-    bytes: int = 0
+    length: int = 0
 
     @property
     def classes(self) -> dict[str, dict[str, int]]:
@@ -89,7 +89,7 @@ class Overview:
             }
             for split, part in self.parts.items()
         }
-        files = {"formats": self.formats, "modes": self.modes, "bytes": self.bytes}
+        files = {"formats": self.formats, "modes": self.modes, "bytes": self.length}
         return {"parts": parts, "classes": self.classes, "files": files}
 
 
@@ -104,7 +104,7 @@ def overview_of(parts: Mapping[str, Columns], facts: Mapping[Path, Facts] | None
         parts={split: _part(columns) for split, columns in parts.items()},
         formats=dict(Counter(each.format for each in read).most_common()),
         modes=dict(Counter(_mode(each) for each in read).most_common()),
-        bytes=sum(each.bytes for each in (facts or {}).values()),
+        length=sum(each.length for each in (facts or {}).values()),
     )
 
 

@@ -11,9 +11,8 @@ from dsla.data.check.columns import Columns
 from dsla.data.check.facts import Facts
 from dsla.data.check.finding import Hit
 from dsla.data.check.similar import near_pairs
+from dsla.data.picture_file import SUFFIXES
 from dsla.data.resize import Resize
-
-SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
 
 HUGE = 8  # times the network's input
 TINY = 32  # pixels
@@ -22,12 +21,12 @@ _SQUARE_OR_MIRRORED = 5  # EXIF orientations below this keep width and height
 
 
 def check_files(parts: Mapping[str, Columns]) -> Iterator[Hit]:
-    """What the disk tells without opening a picture: missing, empty, shared by splits, named by nothing; no boxes."""
+    """What can be told of pictures without looking at them: missing, without boxes, no part to validate on."""
     if "val" not in parts:
         train = parts["train"]
         yield Hit("val-missing", "train", train.short(str(train.tables.path)), "pictures to train on only")
     for c in parts.values():
-        counts = np.bincount(c.image[c.image >= 0], minlength=len(c.tables.images))
+        with_boxes = {c.tables.images[row]["id"] for row in np.unique(c.image[c.image >= 0]).tolist()}
         for row, path in enumerate(c.tables.pictures):
             record = c.tables.images[row]
             name = record.get("file_name") if isinstance(record, dict) else None
@@ -35,9 +34,8 @@ def check_files(parts: Mapping[str, Columns]) -> Iterator[Hit]:
                 continue
             if path is None:
                 yield _hit("picture-missing", c, row, f"looked for in {_places(c)}")
-            if not counts[row]:
+            if record.get("id") not in with_boxes:
                 yield _hit("picture-no-boxes", c, row, f"image {record.get('id')}")
-    yield from _unlisted(parts)
 
 
 def _hit(code: str, columns: Columns, row: int, what: str, other: object = None) -> Hit:
@@ -50,7 +48,7 @@ def _places(columns: Columns) -> str:
     return shown + (" and others" if len(searched) > 3 else "") if shown else "the data set"
 
 
-def _unlisted(parts: Mapping[str, Columns]) -> Iterator[Hit]:
+def check_unlisted(parts: Mapping[str, Columns]) -> Iterator[Hit]:
     """Pictures beside those that are named; other folders may hold anything."""
     named = {str(path) for c in parts.values() for path in c.tables.pictures if path is not None}
     told = {fault.where for c in parts.values() for fault in c.tables.faults if fault.code == "picture-without-xml"}

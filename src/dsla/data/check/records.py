@@ -54,7 +54,7 @@ def _fields(columns: Columns, table: Table) -> Iterator[Hit]:
 def _fault(record: object, needed: tuple[str, ...]) -> tuple[str, str] | None:
     """Code and particulars of the first thing wrong with a record."""
     if not isinstance(record, dict):
-        return "record-type", f"it is {record!r:.40}"
+        return "record-type", f"it is {_shown(record)}"
     entry = cast("dict[str, object]", record)
     for key in needed:
         if key not in entry:
@@ -63,13 +63,20 @@ def _fault(record: object, needed: tuple[str, ...]) -> tuple[str, str] | None:
         value = entry[key]
         if key in _TEXTS:
             if not isinstance(value, str) or not value:
-                return "value-type", f"{key!r} is {value!r:.40} instead of a text"
+                return "value-type", f"{key!r} is {_shown(value)} instead of a text"
         elif key != "bbox":
             if not is_whole(value):
-                return "value-type", f"{key!r} is {value!r:.40} instead of a whole number"
+                return "value-type", f"{key!r} is {_shown(value)} instead of a whole number"
+            if not -(2**63) <= cast("int", value) < 2**63:
+                return "value-type", f"{key!r} is a number of {len(str(value))} digits"
             if key in ("width", "height") and cast("int", value) < 1:
-                return "value-type", f"{key!r} is {value!r:.40}, which is below 1"
+                return "value-type", f"{key!r} is {_shown(value)}, which is below 1"
     return None
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _repeated(columns: Columns, table: Table) -> Iterator[Hit]:
@@ -175,4 +182,4 @@ def _areas(columns: Columns) -> Iterator[Hit]:
         area = record.get("area", 0) if isinstance(record, dict) else 0
         if not isinstance(area, int | float):
             where = columns.where("annotations", index)
-            yield Hit("area-type", columns.split, where, f"'area' is {area!r:.40}", "annotations", index)
+            yield Hit("area-type", columns.split, where, f"'area' is {_shown(area)}", "annotations", index)

@@ -13,7 +13,7 @@ from dsla.data.check.columns import Columns, columns_of
 from dsla.data.check.facts import Facts, look_at_all
 from dsla.data.check.finding import Finding, Hit, gather
 from dsla.data.check.overview import Overview, overview_of
-from dsla.data.check.pictures import check_copies, check_empty, check_files, check_near, check_pictures
+from dsla.data.check.pictures import check_copies, check_empty, check_files, check_near, check_pictures, check_unlisted
 from dsla.data.check.records import check_records
 from dsla.data.formats import SplitTables
 from dsla.data.resize import Resize
@@ -74,6 +74,7 @@ def check_data(
     *,
     quick: bool = False,
     resize: Resize | None = None,
+    max_pixels: int | None = None,
     progress: Callable[[int, int], object] | None = None,
     workers: int | None = None,
 ) -> CheckReport:
@@ -83,6 +84,7 @@ def check_data(
         data: from `dsla.data.formats.read_tables`.
         quick: decode no picture.
         resize: how training brings pictures to the network's size; that of the default recipe where it is left out.
+        max_pixels: the limit that training refuses larger pictures by; None for Pillow's.
         progress: called with the number of pictures decoded and of all.
         workers: threads that decode; the number of processors by default.
     """
@@ -91,22 +93,27 @@ def check_data(
     facts: dict[Path, Facts] = {}
     if not quick:
         paths = [path for columns in parts.values() for path in columns.tables.pictures if path is not None]
-        facts = look_at_all(paths, progress, workers)
-    return _report(data, parts, facts, quick, resize)
+        facts = look_at_all(paths, progress, workers, max_pixels)
+    return _report(data, parts, facts, quick, resize, list(check_unlisted(parts)))
 
 
 def check_again(report: CheckReport, data: SplitTables) -> CheckReport:
-    """Check altered records of the same pictures, without decoding them again."""
+    """Check altered records of the same pictures, without decoding them again or looking for others beside them."""
     parts = {split: columns_of(split, tables, data.path) for split, tables in data.parts.items()}
     paths = {path for columns in parts.values() for path in columns.tables.pictures}
     facts = {path: facts for path, facts in report.facts.items() if path in paths}
-    return _report(data, parts, facts, report.quick, report.resize)
+    return _report(data, parts, facts, report.quick, report.resize, [])
 
 
 def _report(
-    data: SplitTables, parts: dict[str, Columns], facts: dict[Path, Facts], quick: bool, resize: Resize
+    data: SplitTables,
+    parts: dict[str, Columns],
+    facts: dict[Path, Facts],
+    quick: bool,
+    resize: Resize,
+    beside: list[Hit],
 ) -> CheckReport:
-    hits = [*check_labels(parts, resize), *check_files(parts), *check_copies(parts, None if quick else facts)]
+    hits = [*check_labels(parts, resize), *check_files(parts), *check_copies(parts, None if quick else facts), *beside]
     if quick:
         hits += check_empty(parts)
     else:
@@ -115,6 +122,12 @@ def _report(
         hits += [*check_pictures(parts, facts, resize), *check_near(parts, facts)]
     overview = overview_of(parts, None if quick else facts)
     return CheckReport(data, quick, resize, overview, gather(hits), parts, facts)
+
+
+def warnings_in(data: SplitTables, resize: Resize) -> tuple[Finding, ...]:
+    """The warnings that records alone give, for who is about to train; pictures are not looked for."""
+    parts = {split: columns_of(split, tables, data.path) for split, tables in data.parts.items()}
+    return tuple(f for f in gather(check_labels(parts, resize)) if f.entry.severity == "warning")
 
 
 def check_labels(parts: dict[str, Columns], resize: Resize) -> Iterator[Hit]:

@@ -13,7 +13,7 @@ from scipy.fft import dctn
 
 # Chosen on real pictures, see docs/checks.md: what lies within them is shown there.
 MOST_BITS = 10
-LEAST_CORRELATION = 0.95
+LEAST_CORRELATION = 0.9
 _LOW = 8
 _BLOCK = 2048  # rows of the table of distances that are alive at a time
 _PORTION = 65536
