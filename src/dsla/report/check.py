@@ -49,7 +49,7 @@ def _head(report: CheckReport) -> RenderableType:
         modes = "; ".join(
             f"{name} ({count:,})" if len(files.modes) > 1 else name for name, count in files.modes.items()
         )
-        lines.append(escape(f"{counted(len(report.facts), 'file')}, {_size(files.length)}: {formats}; {modes}"))
+        lines.append(escape(f"{counted(len(report.facts), 'file')}, {_size(float(files.length))}: {formats}; {modes}"))
     lines += [f"[yellow]note:[/] {escape(note)}" for note in report.notes]
     return Text.from_markup("\n".join(lines))
 
@@ -84,8 +84,8 @@ def _rows(parts: list[Part]) -> list[tuple[str, list[str]]]:
         ("  small, below 32x32 px", [_share(part.small, part.boxes) for part in parts]),
         ("  medium, below 96x96 px", [_share(part.medium, part.boxes) for part in parts]),
         ("  large", [_share(part.large, part.boxes) for part in parts]),
-        ("  side, middle 90 %", [_span(part.side, "px", 1) for part in parts]),
-        ("  of the picture's side", [_span(part.relative, "%", 100) for part in parts]),
+        ("  side, middle 90 %", [_span(part.side, "px", 1.0) for part in parts]),
+        ("  of the picture's side", [_span(part.relative, "%", 100.0) for part in parts]),
         ("ignore regions", [f"{part.ignored:,}" for part in parts]),
     ]
     return [row for row in rows if row[0] != "ignore regions" or any(part.ignored for part in parts)]
