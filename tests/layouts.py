@@ -16,6 +16,8 @@ Write = Callable[[Path, Path, Splits], Path]
 
 def _link(pictures: Path, name: str, to: Path) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
+    if to.exists():
+        return
     try:
         os.link(pictures / name, to)
     except OSError:

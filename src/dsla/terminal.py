@@ -35,7 +35,7 @@ def tell_start(settings: "Config", splits: "DataSplits", folder: Path | None, od
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     val = f"{len(splits.val)} to validate" if splits.val else "none to validate, so the AP will not be known"
     test = f", {len(splits.test)} to test" if splits.test else ""
-    say(f"{source(splits)}: {len(splits.train)} pictures to train, {val}{test}")
+    say(f"{splits.path or 'built-in scenes'}: {len(splits.train)} pictures to train, {val}{test}{format_of(splits)}")
     say(f"{len(names)} classes: {shown}")
     tell_notes(splits, splits.train, splits.val)
     if odd:
@@ -63,10 +63,10 @@ def tell_start(settings: "Config", splits: "DataSplits", folder: Path | None, od
         say(f"run folder {folder}")
 
 
-def source(splits: "DataSplits") -> str:
-    """What the pictures were opened from, and the format that was found there."""
+def format_of(splits: "DataSplits") -> str:
+    """The format that was found, in brackets to stand behind what was found in it."""
     names = {"coco": "COCO", "yolo": "YOLO", "voc": "Pascal VOC", "shards": "tar shards"}
-    return f"{splits.path} ({names[splits.kind]})" if splits.kind in names else "built-in scenes"
+    return f" ({names[splits.kind]})" if splits.kind in names else ""
 
 
 def tell_notes(splits: "DataSplits", *parts: "DetectionData | None") -> None:

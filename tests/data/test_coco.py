@@ -106,6 +106,22 @@ def test_val_may_know_fewer_categories_but_no_others(coco: Json, write_coco: Wri
         open_data(write_coco(train=coco, val=other))
 
 
+def test_the_group_that_roboflow_writes_as_a_category_is_left_out(coco: Json, write_coco: WriteCoco) -> None:
+    coco["categories"] = [
+        {"id": 0, "name": "pets", "supercategory": "none"},
+        *({**each, "supercategory": "pets"} for each in coco["categories"]),
+    ]
+    root = write_coco(train=coco, val=coco)
+    splits = open_data(root)
+    assert splits.train.class_names == ("cat", "dog") and splits.val is not None
+    assert splits.notes == (
+        f"{root}: the category 'pets' is the group of all others and has no boxes; it is left out.",
+    )
+    coco["annotations"][0]["category_id"] = 0
+    (root / "val.json").write_text(json.dumps(coco))
+    assert open_data(root).train.class_names == ("pets", "cat", "dog"), "a class where any part has boxes of it"
+
+
 def spoil(key: str, index: int, **fields: Any) -> Callable[[Json], Any]:
     return lambda content: content[key][index].update(fields)
 

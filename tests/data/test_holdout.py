@@ -66,7 +66,7 @@ def test_a_share_is_cut_with_a_seed_and_said(scenes):
 
 
 def test_what_has_validation_pictures_or_shall_have_none_stays_as_it_is(scenes):
-    for given_, share in ((open_data(scenes), 0.2), (open_data(scenes / "train.json"), 0)):
+    for given_, share in ((open_data(scenes), 0.2), (open_data(scenes / "train.json"), 0.0)):
         assert hold_out(given_, share, 0) is given_
     one = splits(["a.png"])
     assert hold_out(one, 0.5, 0) is one

@@ -12,7 +12,7 @@ import typer
 from dsla.cli.options import DATA_HELP, ConfigFile, KindName, Sets, kind_of, words
 from dsla.cli.settings import resolve
 from dsla.errors import ConfigError
-from dsla.terminal import complain, note, say, source, tell_notes, tell_tables
+from dsla.terminal import complain, format_of, note, say, tell_notes, tell_tables
 
 if TYPE_CHECKING:
     from dsla.config import Config
@@ -84,7 +84,7 @@ def _at_least(least: int, flag: str, number: int | None) -> None:
 def _tell_plan(plan: "Plan", splits: "DataSplits") -> None:
     """What is compared, on what, and where to."""
     pictures = f"{len(splits.train)} pictures to train, {len(splits.val or ())} to compare on"
-    say(f"{source(splits)}: {pictures}")
+    say(f"{splits.path or 'built-in scenes'}: {pictures}{format_of(splits)}")
     tell_notes(splits, splits.train, splits.val)
     epochs = next(iter(plan.configs.values())).train.epochs
     say(f"{', '.join(plan.configs)}; seeds {', '.join(map(str, plan.seeds))}; {epochs} epochs")

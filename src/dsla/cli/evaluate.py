@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dsla.cli.options import Batch, Data, Device, KindName, MaxPixels, Model, kind_of
-from dsla.terminal import note, progress, say, source, tell_evaluation, tell_notes
+from dsla.terminal import format_of, note, progress, say, tell_evaluation, tell_notes
 
 
 def evaluate(
@@ -35,7 +35,7 @@ def evaluate(
     if same:
         splits = hold_out(splits, trained.val_share, trained.val_seed)
     pictures = splits.part(split)
-    say(f"{predictor.file.path} on {source(splits)}: {len(pictures)} pictures")
+    say(f"{predictor.file.path} on {splits.path or 'built-in scenes'}: {len(pictures)} pictures{format_of(splits)}")
     if pictures is splits.train and split == "val":
         note(f"{data} has no validation pictures of its own; these are all it has")
     tell_notes(splits, pictures)

@@ -8,6 +8,7 @@ import json
 import mmap
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -66,14 +67,16 @@ def looks_like_coco(file: Path) -> bool:
         return False
 
 
-def read_coco(path: Path) -> dict[Split, Tables]:
+def read_coco(path: Path) -> tuple[dict[Split, Tables], tuple[str, ...]]:
     """Read a COCO json, or the jsons of a folder.
+
+    Returns the tables of each part, and notes that concern all of them.
 
     Raises:
         DataError: there is none, several could be meant, or one cannot be read or is not COCO.
     """
     if path.is_file():
-        return {"train": read_json(path, _folders(path.parent, path))}
+        return without_group(path, {"train": read_json(path, _folders(path.parent, path))})
     jsons = find_jsons(path)
     if not jsons:
         there = sorted(file.name for file in path.glob("*.json"))
@@ -82,7 +85,41 @@ def read_coco(path: Path) -> dict[Split, Tables]:
             f"{path}: no COCO json found here{found}. Needed: train.json and val.json, or "
             "annotations/instances_train*.json and instances_val*.json, or one json with its pictures."
         )
-    return {split: read_json(jsons[split], _folders(path, jsons[split])) for split in SPLITS if split in jsons}
+    parts: dict[Split, Tables] = {
+        split: read_json(jsons[split], _folders(path, jsons[split])) for split in SPLITS if split in jsons
+    }
+    return without_group(path, parts)
+
+
+def without_group(path: Path, parts: dict[Split, Tables]) -> tuple[dict[Split, Tables], tuple[str, ...]]:
+    """Leave out the category that Roboflow writes for the whole project: the group of all others, and no class.
+
+    It has no group itself, all other categories name it as theirs, and no annotation of any part has it.
+    """
+    tables = list(parts.values())
+    group = _group(tables[0].categories)
+    if group is None or any(_has_category(each.annotations, group["id"]) for each in tables):
+        return parts, ()
+    if any(_group(each.categories) != group for each in tables):
+        return parts, ()
+    kept: dict[Split, Tables] = {
+        split: replace(each, categories=[entry for entry in each.categories if entry["id"] != group["id"]])
+        for split, each in parts.items()
+    }
+    note = f"{path}: the category {group['name']!r} is the group of all others and has no boxes; it is left out."
+    return kept, (note,)
+
+
+def _group(categories: Sequence[object]) -> dict[str, Any] | None:
+    if len(categories) < 2 or not all(isinstance(each, dict) and {"id", "name"} <= each.keys() for each in categories):
+        return None
+    first, *others = cast("Sequence[dict[str, Any]]", categories)
+    alone = first.get("supercategory") in ("none", "", None)
+    return first if alone and all(each.get("supercategory") == first["name"] for each in others) else None
+
+
+def _has_category(annotations: Sequence[object], key: object) -> bool:
+    return any(isinstance(each, dict) and each.get("category_id") == key for each in annotations)
 
 
 def read_json(path: Path, folders: Sequence[Path]) -> Tables:

@@ -67,7 +67,7 @@ def read_tables(path: Path, kind: Kind | None = None) -> SplitTables:
 
 def _read(path: Path, kind: Kind) -> tuple[dict[Split, Tables], tuple[str, ...]]:
     if kind == "coco":
-        return read_coco(path), ()
+        return read_coco(path)
     return read_yolo(path) if kind == "yolo" else read_voc(path)
 
 
