@@ -4,7 +4,7 @@
 
 All data paths run in one process on the same pictures, in turns of a batch, so that whatever else the machine does hits
 all alike. Times are of the processor, by picture, medians over batches; ratios are medians of the ratios within a turn.
-Memory is that of a worker: a process forked once all is imported, and how far its resident memory then rises over
+Memory is that of a worker: of a process forked once all is imported, what it comes to hold for itself alone over
 `--pictures` pictures. Ultralytics is measured where it is installed (`--path FOLDER` where it lies elsewhere).
 """
 
@@ -28,6 +28,7 @@ from told import claim, machine, verdicts
 from dsla.data import DetectionData, open_data
 from dsla.data.cache import cached
 
+_ROLLUP = Path("/proc/self/smaps_rollup")
 STEPS = ("decode", "transform", "collate")
 Row = dict[str, Any]
 
@@ -49,7 +50,7 @@ def main() -> None:
     if not options.no_cache:
         rows += caches(data, options)
     report = {
-        "benchmark": "data",
+        "benchmark": "data_path",
         "data": Path(options.data).name,
         "imgsz": options.imgsz,
         "batch": options.batch,
@@ -132,8 +133,8 @@ def _row(name: str, label: str, turns: list[dict[str, float]], ours: list[dict[s
 
 
 def memory(loader: Loader, length: int, batch: int, pictures: int) -> float | None:
-    """Megabytes by which the resident memory of a forked worker rises at most; None where nobody tells."""
-    if not Path("/proc/self/status").exists() or not hasattr(os, "fork"):
+    """Megabytes that a forked worker comes to hold for itself alone, at most; None where nobody tells."""
+    if not _ROLLUP.exists() or not hasattr(os, "fork"):
         return None
     read, write = os.pipe()
     with warnings.catch_warnings():
@@ -141,11 +142,11 @@ def memory(loader: Loader, length: int, batch: int, pictures: int) -> float | No
         child = os.fork()
     if child == 0:
         os.close(read)
-        before = most = _resident()
+        before, most = _private(), 0.0
         for indices in batches(min(pictures, length), batch):
             _turn(loader, indices)
-            most = max(most, _resident())
-        os.write(write, str(most - before).encode())
+            most = max(most, _private() - before)
+        os.write(write, str(most).encode())
         os._exit(0)
     os.close(write)
     with os.fdopen(read) as answer:
@@ -154,9 +155,10 @@ def memory(loader: Loader, length: int, batch: int, pictures: int) -> float | No
     return float(text) if text else None
 
 
-def _resident() -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+def _private() -> float:
+    """Megabytes of this process that it shares with no other."""
+    lines = (line.split() for line in _ROLLUP.read_text().splitlines())
+    return sum(int(words[1]) for words in lines if words[0] in ("Private_Clean:", "Private_Dirty:")) / 1024
 
 
 def caches(data: DetectionData, options: argparse.Namespace) -> list[Row]:
