@@ -79,6 +79,16 @@ def step_table(results: dict[str, Any]) -> str:
     return "\n".join([*lines, "", *_claims(results)]) + "\n"
 
 
+def data_table(results: dict[str, Any]) -> str:
+    """Markdown: where the time of a picture goes, a data path a row."""
+    lines = ["| data path | decode | transform | collate | all | times ours | worker, MB |", "|---|" + "---:|" * 6]
+    for row in results["rows"]:
+        steps = " | ".join(f"{row[f'{step}_ms']:.2f}" for step in ("decode", "transform", "collate", "total"))
+        memory = "" if row.get("memory_mb") is None else f"{row['memory_mb']:.0f}"
+        lines.append(f"| {row['label']} | {steps} | {row['ratio']:.2f} | {memory} |")
+    return "\n".join([*lines, "", *_claims(results)]) + "\n"
+
+
 def _claims(results: dict[str, Any]) -> list[str]:
     lines: list[str] = []
     for claim in results["claims"]:
@@ -257,6 +267,7 @@ def recipes_table(results: dict[str, Any]) -> str:
 
 # Which table a file holds, by a key of it or by its `benchmark`.
 MAKERS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "data_path": data_table,
     "comparison": docs_block,
     "runs": table,
     "train_step": step_table,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from plain_sets import plain_coco
 
 from dsla.assign import AnyAssigner
 
@@ -59,6 +60,20 @@ def test_assign_compares_every_assigner_with_its_dense_form(tmp_path: Path) -> N
         least = 0.98 if row["assigner"] == "simota, all points" else 0.999
         assert row["same"] is None or row["same"] >= least, f"{row['assigner']}: other positives, boxes or labels"
     assert report["claims"][1]["holds"] and all(claim["claim"] in done.stdout for claim in report["claims"])
+
+
+def test_data_times_every_path_by_step_and_leaves_out_what_is_not_there(tmp_path: Path) -> None:
+    file = tmp_path / "data.json"
+    plain_coco(tmp_path / "set").save()
+    size = ("--imgsz", "64", "--batch", "2", "--pictures", "4", "--rounds", "1", "--only", "ours,torchvision")
+    done = _run(str(tmp_path / "set"), *size, "--json", str(file), script=SCRIPT.with_name("data.py"))
+    assert done.returncode == 0, done.stderr
+    report = json.loads(file.read_text())
+    assert [row["name"] for row in report["rows"]] == ["ours", "torchvision", "cache-memory", "cache-disk"]
+    for row in report["rows"]:
+        assert all(row[f"{step}_ms"] > 0 for step in ("decode", "transform", "collate", "total", "wall"))
+    assert report["rows"][0]["ratio"] == 1
+    assert all(claim["claim"] in done.stdout for claim in report["claims"])
 
 
 def test_train_step_names_an_unknown_contender() -> None:

@@ -9,7 +9,9 @@ ROOT = Path(__file__).parents[1]
 results = runpy.run_path(str(ROOT / "benchmarks" / "results.py"))
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/results.md", "docs/assigners.md", "docs/recipes.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/results.md", "docs/assigners.md", "docs/recipes.md", "docs/data.md"]
+)
 def test_tables_are_made_from_the_result_files(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     assert results["PLACE"].search(text), "the document has no marked table"

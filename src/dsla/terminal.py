@@ -50,6 +50,15 @@ def tell_start(settings: "Config", splits: "DataSplits", folder: Path | None, od
             f"learning rate {settings.learning_rate:g}: {settings.optim.lr:g} for {settings.optim.lr_batch} pictures a "
             f"step, {step} here"
         )
+    if settings.data.cache != "none":
+        from dsla.engine.caching import plan
+
+        say(plan(settings, splits).told())
+    if splits.kind != "scenes":
+        from dsla.lab.forecast_view import warning
+
+        if (told := warning(settings, splits.train)) is not None:
+            note(told)
     if folder is not None:
         say(f"run folder {folder}")
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from dsla.cli.options import Data, KindName, MaxPixels, kind_of
+from dsla.cli.forecast import forecast_settings, tell_forecast
+from dsla.cli.options import Data, KindName, MaxPixels, Sets, kind_of
 from dsla.errors import ConfigError
 from dsla.terminal import progress, say, tell_tables
 
@@ -27,8 +28,14 @@ def check(
         str | None, typer.Option("--json", metavar="FILE", help="All findings as json; - prints it.")
     ] = None,
     fail_on: Annotated[str, typer.Option(help="Status 1 from which finding on: error, warning or never.")] = "error",
+    recipe: Annotated[str | None, typer.Option(help="Settings of the forecast.")] = None,
+    assigner: Annotated[str | None, typer.Option(help="dsla, fcos or atss.")] = None,
+    imgsz: Annotated[int | None, typer.Option(help="Longest side of a picture, in pixels.")] = None,
+    set_: Sets = None,
+    figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the forecast.")] = None,
+    no_forecast: Annotated[bool, typer.Option("--no-forecast", help="Tell no points a box.")] = False,
 ) -> None:
-    """Look for everything wrong or odd in a data set, and repair what is certain."""
+    """Look for everything odd in a data set, repair what is certain, and forecast points a box."""
     from dsla.data.check import check_data, refuse_folder, repair, write_coco
     from dsla.data.formats import read_tables
     from dsla.data.shards import is_shards
@@ -41,17 +48,20 @@ def check(
         raise ConfigError("scenes: is generated, and needs no check; give a folder of your own")
     if is_shards(path):
         raise ConfigError(f"{data}: give the folder or json that the shards were written from")
+    settings = None if no_forecast else forecast_settings(recipe, assigner, imgsz, set_)
     tables = read_tables(path, kind_of(kind))
     if fix is not None:
         refuse_folder(tables, fix)
     with progress("decoding") as advance:
         report = check_data(tables, quick=quick, max_pixels=max_pixels, progress=advance)
-    if json_ == "-":
-        typer.echo(json.dumps(report.to_json(), indent=1))
-    else:
+    if json_ != "-":
         tell_tables(check_view(report, everything=everything))
-    if json_ not in (None, "-"):
-        Path(json_).write_text(json.dumps(report.to_json(), indent=1), encoding="utf-8")
+    forecast = settings and tell_forecast(settings, data, kind_of(kind), figure, quiet=json_ == "-")
+    text = json.dumps(report.to_json() | {"forecast": forecast}, indent=1)
+    if json_ == "-":
+        typer.echo(text)
+    elif json_ is not None:
+        Path(json_).write_text(text, encoding="utf-8")
     if fix is not None:
         repaired = repair(report)
         with progress("copying") as advance:

@@ -34,6 +34,7 @@ def train(
     ] = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that load pictures; 0 for none.")] = None,
+    cache: Annotated[str | None, typer.Option(help="Keep decoded pictures: memory or disk.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
     weights: Annotated[str | None, typer.Option(help="bundled, timm, none, or a file for the backbone.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print memory and time of the run, and leave.")] = False,
@@ -53,7 +54,14 @@ def train(
     if resume is not None and (recipe or out):
         raise ConfigError(f"--resume {resume}: the run has its recipe and folder; leave --recipe and --out away")
     flags = {
-        "data": {"path": data, "kind": kind_of(kind), "imgsz": imgsz, "batch": batch, "workers": workers},
+        "data": {
+            "path": data,
+            "kind": kind_of(kind),
+            "imgsz": imgsz,
+            "batch": batch,
+            "workers": workers,
+            "cache": cache,
+        },
         "model": {"weights": weights},
         "optim": {"lr": lr},
         "train": {"epochs": epochs, "seed": seed, "device": device},

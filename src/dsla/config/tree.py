@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dsla.assign import AnyAssigner
 from dsla.criterion import BoxWeighting, Criterion, QualityTarget
 from dsla.data.augment import Augment
+from dsla.data.cache import CacheKind
 from dsla.data.tables import Kind
 from dsla.losses import AnyBoxLoss, AnyClassLoss, GIoULoss, QualityFocal
 from dsla.models import Decoding, Detector
@@ -42,6 +43,10 @@ class DataSettings(Settings):
     group_by_ratio: bool = Field(default=False, description="batches of wide or of high pictures: less padding")
     single_class: bool = Field(default=False, description="all classes as one, named object")
     shuffle_buffer: int = Field(default=1000, ge=1, description="of shards: samples each worker holds to shuffle")
+    cache: CacheKind = Field(default="none", description="keep decoded pictures: none, memory or disk")
+    cache_folder: str | None = Field(
+        default=None, description="for cache=disk; null: dsla/pictures in the user's cache"
+    )
     augment: Augment = Field(default_factory=Augment)
 
 

@@ -25,11 +25,12 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from dsla.data.picture_file import opened
+from dsla.data.pillow_memory import pixels_of
 from dsla.errors import DataError
 
 Picture = str | Path | bytes | Image.Image | np.ndarray | Tensor
 
-_WHITE_IS_ZERO, _PHOTOMETRIC = 0, 262
+_WHITE_IS_ZERO, _PHOTOMETRIC, _ORIENTATION = 0, 262, 274  # tags of TIFF and EXIF
 
 
 def decode_image(
@@ -53,7 +54,7 @@ def decode_image(
     name = name or "picture"
     if isinstance(source, Path | bytes):
         with opened(source, name, max_pixels) as image:
-            return _from_pillow(image, name, exif)
+            return _from_pillow(image, name, exif, ours=True)
     if isinstance(source, Image.Image):
         return _from_pillow(source, name, exif)
     if isinstance(source, np.ndarray):
@@ -62,9 +63,10 @@ def decode_image(
     return _from_array(array if array.ndim == 2 else np.moveaxis(array, 0, -1), name)
 
 
-def _from_pillow(image: Image.Image, name: str, exif: bool) -> UInt8[Tensor, "3 H W"]:
+def _from_pillow(image: Image.Image, name: str, exif: bool, ours: bool = False) -> UInt8[Tensor, "3 H W"]:
+    """The mapping above; a picture that is `ours` alone may lend its memory to the tensor."""
     inverted = image.mode.startswith("I;16") and _white_is_zero(image)
-    if exif:
+    if exif and image.getexif().get(_ORIENTATION, 1) != 1:  # asked first, since it copies every picture
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
         array = np.asarray(image)
@@ -79,7 +81,9 @@ def _from_pillow(image: Image.Image, name: str, exif: bool) -> UInt8[Tensor, "3 
     if image.mode == "P" and "transparency" in image.info:  # Pillow warns of what is meant here: it gets lost
         image = image.copy()
         del image.info["transparency"]
-    return F.pil_to_tensor(image if image.mode == "RGB" else image.convert("RGB"))
+    image = image if image.mode == "RGB" else image.convert("RGB")
+    pixels = pixels_of(image) if ours else None
+    return F.pil_to_tensor(image) if pixels is None else pixels
 
 
 def _white_is_zero(image: Image.Image) -> bool:

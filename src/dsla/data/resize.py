@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float32
 from torch import Tensor
-from torchvision.ops import box_area, clip_boxes_to_image
 from torchvision.transforms.v2 import functional as F
 
+from dsla.data.pillow_memory import with_padding
 from dsla.data.sample import Sample
 from dsla.errors import ConfigError
 
@@ -77,16 +78,20 @@ def resample(sample: Sample, window: Window, size: tuple[int, int]) -> Sample:
     """Cut a window out of a sample and bring it to `size` (h, w), boxes by `cut_boxes`."""
     image = sample.image[:, window.top : window.top + window.height, window.left : window.left + window.width]
     if image.shape[1:] != size:
-        image = F.resize(image, list(size), antialias=True)
+        padded = with_padding(image)
+        image = F.resize(image if padded is None else padded, list(size), antialias=True)[:3]
     sy, sx = size[0] / window.height, size[1] / window.width
     boxes = sample.boxes - sample.boxes.new_tensor([window.left, window.top] * 2)
     boxes, ignore, seen = cut_boxes(boxes * boxes.new_tensor([sx, sy, sx, sy]), sample.ignore, size)
+    labels = sample.labels
+    if not bool(seen.all()):
+        boxes, labels, ignore = boxes[seen], labels[seen], ignore[seen]
     return replace(
         sample,
         image=image,
-        boxes=boxes[seen],
-        labels=sample.labels[seen],
-        ignore=ignore[seen],
+        boxes=boxes,
+        labels=labels,
+        ignore=ignore,
         scale=(sample.scale[0] * sy, sample.scale[1] * sx),
     )
 
@@ -103,8 +108,10 @@ def cut_boxes(
     Returns:
         Clipped boxes, their ignore flags, and which are seen at all, (G,) each.
     """
-    clipped = clip_boxes_to_image(boxes, size)
+    limit = boxes.new_tensor([size[1], size[0]] * 2)
+    clipped = torch.minimum(boxes.clamp(min=0), limit)
     sides = clipped[:, 2:] - clipped[:, :2]
-    lost = box_area(clipped) < KEEP_SHARE * box_area(boxes)
-    thin = (sides < MIN_SIDE).any(dim=1)
-    return clipped, ignore | lost | thin, (sides > 0).all(dim=1)
+    whole = boxes[:, 2:] - boxes[:, :2]
+    lost = sides[:, 0] * sides[:, 1] < KEEP_SHARE * (whole[:, 0] * whole[:, 1])
+    least = sides.amin(dim=1)
+    return clipped, ignore | lost | (least < MIN_SIDE), least > 0

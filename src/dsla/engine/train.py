@@ -31,6 +31,7 @@ from dsla.data.loader import BatchLoader
 from dsla.data.single_class import splits_as_single_class
 from dsla.engine.averaging import AveragedWeights
 from dsla.engine.best import KeepBest
+from dsla.engine.caching import with_cache
 from dsla.engine.checkpoints import LastPoint, SafeCheckpoints
 from dsla.engine.device import pick_device
 from dsla.engine.evaluate import Evaluation, evaluate
@@ -90,6 +91,7 @@ def train(
     _check_folder(out, resume)
     if config.data.single_class:
         splits = splits_as_single_class(splits)
+    splits = with_cache(config, splits)
     if splits.val is not None and splits.val.class_names != splits.train.class_names:
         raise DataError(
             f"{splits.path}: training and validation pictures have different classes: "

@@ -1,0 +1,78 @@
+"""Pixels are lent, not copied: the same ones, alive as long as they are needed, and resized alike."""
+
+import gc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms.v2 import functional as F
+
+from dsla.data import pillow_memory
+from dsla.data.image import decode_image
+from dsla.data.pillow_memory import pixels_of, with_padding
+from dsla.data.resize import Window, resample
+from dsla.data.sample import Sample
+
+
+def picture(height: int = 37, width: int = 53) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+@pytest.mark.skipif(not hasattr(Image.Image, "__arrow_c_array__"), reason="Pillow before 11.2")
+def test_pixels_outlive_their_picture() -> None:
+    image = picture()
+    expected = F.pil_to_tensor(image)
+    kept = [pixels_of(image.copy()) for _ in range(50)]
+    del image
+    gc.collect()
+    again = [picture(80, 90).tobytes() for _ in range(50)]  # would take the memory if it were free
+    assert all(pixels is not None and torch.equal(pixels, expected) for pixels in kept) and len(again) == 50
+
+
+@pytest.mark.parametrize("window", [(0, 0, 37, 53), (5, 9, 20, 30), (36, 0, 1, 53), (3, 52, 34, 1)])
+def test_the_fourth_byte_changes_no_resized_pixel(window: tuple[int, int, int, int]) -> None:
+    image = picture()
+    lent, copied = pixels_of(image), F.pil_to_tensor(image)
+    assert lent is not None
+    top, left, height, width = window
+    part = with_padding(lent[:, top : top + height, left : left + width])
+    assert part is not None and part.shape == (4, height, width)
+
+    def resized(pixels: torch.Tensor) -> torch.Tensor:
+        empty = torch.zeros(0)
+        sample = Sample(pixels, torch.zeros(0, 4), empty.long(), empty.bool(), 0, "", (37, 53))
+        return resample(sample, Window(*window), (24, 40)).image
+
+    assert torch.equal(resized(lent), resized(copied))
+
+
+def test_other_pictures_have_no_fourth_byte() -> None:
+    assert with_padding(torch.zeros(3, 5, 6, dtype=torch.uint8)) is None
+    assert with_padding(F.pil_to_tensor(picture())) is None
+    assert with_padding(torch.zeros(0, 6, 4, dtype=torch.uint8).permute(2, 0, 1)[:3]) is None
+    assert pixels_of(picture().convert("L")) is None
+
+
+def test_files_of_every_size_decode_alike_with_and_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The last one is more than a block of Pillow's memory, which then cannot be handed out in one piece.
+    for number, size in enumerate([(1, 1), (37, 53), (2100, 2300)]):
+        picture(*size).save(tmp_path / f"{number}.png", compress_level=0)
+    lent = [decode_image(path) for path in sorted(tmp_path.iterdir())]
+    monkeypatch.setattr("dsla.data.image.pixels_of", lambda image: None)
+    assert all(torch.equal(a, decode_image(path)) for a, path in zip(lent, sorted(tmp_path.iterdir()), strict=True))
+
+
+def test_a_picture_of_the_caller_is_copied() -> None:
+    image = picture()
+    pixels = decode_image(image)
+    before = pixels.clone()
+    image.putpixel((0, 0), (1, 2, 3))
+    assert torch.equal(pixels, before)
+
+
+def test_a_pillow_that_lends_nothing_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert pillow_memory.pixels_of(Image.new("L", (3, 3))) is None
+    monkeypatch.delattr(Image.Image, "__arrow_c_array__", raising=False)
+    assert pixels_of(picture()) is None
