@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dsla.cli.options import Batch, Data, Device, Model
+from dsla.cli.options import Batch, Data, Device, Model, Tile
 from dsla.terminal import note, progress, say, tell_evaluation, tell_notes
 
 
@@ -14,6 +14,7 @@ def evaluate(
     data: Data,
     split: Annotated[str, typer.Option(help="val or train.")] = "val",
     out: Annotated[Path | None, typer.Option(help="Also write the results as json here.")] = None,
+    tile: Tile = None,
     batch: Batch = 8,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load pictures; 0 for none.")] = 2,
     device: Device = "auto",
@@ -25,6 +26,8 @@ def evaluate(
     from dsla.engine.predict import load
 
     predictor = load(model, device)
+    if tile is not None:
+        predictor = predictor.tiled(tile or None)
     splits = open_data(data)
     pictures = splits.part(split)
     say(f"{predictor.file.path} on {splits.path or 'built-in scenes'}: {len(pictures)} pictures")

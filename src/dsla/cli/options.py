@@ -17,6 +17,11 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Batch = Annotated[int, typer.Option(min=1, help="Pictures at a time.")]
 
+Tile = Annotated[
+    int | None,
+    typer.Option(min=0, help="Cut larger pictures into tiles of this side, in pixels; 0: never."),
+]
+
 
 def words(text: str) -> tuple[str, ...]:
     """What stands between the commas."""

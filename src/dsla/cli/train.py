@@ -42,6 +42,7 @@ def train(
     """Train a detector on your own pictures."""
     from dsla.data import open_data
     from dsla.data.single_class import splits_as_single_class
+    from dsla.engine.tiles import settle_tiles
     from dsla.engine.train import train as run_training
     from dsla.report import write_run_plots
 
@@ -63,6 +64,7 @@ def train(
     splits = open_data(settings.data.path)
     if settings.data.single_class:
         splits = splits_as_single_class(splits)
+    settings, splits = settle_tiles(settings, splits)
     if dry_run:
         from dsla.engine.estimate import estimate
 
