@@ -228,6 +228,13 @@ def splits_as_tiles(splits: DataSplits, tiling: Tiling) -> DataSplits:
     return dataclasses.replace(splits, train=TiledData(train, tiling, thin_out=True))
 
 
+def tile_everything(splits: DataSplits, tiling: Tiling) -> DataSplits:
+    """Both parts as tiles, for a data set that is to be used as such."""
+    tiling = dataclasses.replace(tiling, whole=False)
+    val = None if splits.val is None else TiledData(splits.val, tiling)
+    return dataclasses.replace(splits_as_tiles(splits, tiling), val=val)
+
+
 def _cut(record: Record, window: Window) -> tuple[Float32[Tensor, "G 4"], Bool[Tensor, " G"], Bool[Tensor, " G"]]:
     """Boxes in a window, their ignore flags, and which are seen at all."""
     boxes = record.boxes - record.boxes.new_tensor([window.left, window.top] * 2)

@@ -5,8 +5,8 @@ What is found is mapped back to the picture, and then
 1. a box that its tile's edge cuts is dropped where another tile shows all of it and its surroundings: what the first
    saw is a part, and the other is the one to tell of the whole;
 2. of what is found in the whole picture, only boxes that no tile shows whole are kept;
-3. a box that is cut in every tile that shows it yields to a box of its class that is not cut and covers most of it,
-   unless that one is much less sure; where there is none it stays, since a part is better than nothing;
+3. a box that is cut in every tile that shows it yields to one of these that has its class and covers most of it, unless
+   that one is much less sure; where there is none it stays, since a part is better than nothing;
 4. non-maximum suppression within each class goes over what is left, as it has gone over each tile.
 
 Where the picture ends, nothing is cut. A box counts as cut if it comes as near to an inner edge as boxes are imprecise.
@@ -113,8 +113,8 @@ def merge_tiles(
     cut = _cut_by_edge(boxes, torch.tensor(windows)[view], size, margin)
     seen_better = cut & tiling.shown_whole(boxes, size, margin)
     keep = torch.where(whole, ~tiling.shown_whole(boxes, size), ~seen_better)
-    boxes, scores, labels, cut = boxes[keep], scores[keep], labels[keep], cut[keep]
-    keep = ~_part_of_another(boxes, scores, labels, cut)
+    boxes, scores, labels, cut, whole = boxes[keep], scores[keep], labels[keep], cut[keep], whole[keep]
+    keep = ~_parts_of_wholes(boxes, scores, labels, cut, whole)
     boxes, scores, labels = boxes[keep], scores[keep], labels[keep]
     order = scores.argsort(descending=True, stable=True)
     boxes, scores, labels = boxes[order], scores[order], labels[order]
@@ -134,14 +134,18 @@ def _cut_by_edge(
     return touches.any(dim=1)
 
 
-def _part_of_another(
-    boxes: Float[Tensor, "N 4"], scores: Float[Tensor, " N"], labels: Int[Tensor, " N"], cut: Bool[Tensor, " N"]
+def _parts_of_wholes(
+    boxes: Float[Tensor, "N 4"],
+    scores: Float[Tensor, " N"],
+    labels: Int[Tensor, " N"],
+    cut: Bool[Tensor, " N"],
+    whole: Bool[Tensor, " N"],
 ) -> Bool[Tensor, " N"]:
-    """Which cut boxes lie mostly in a box of their class that is not cut and not much less sure."""
+    """Which cut boxes lie mostly in a box of their class, found in the whole picture, that is not much less sure."""
     part = torch.zeros_like(cut)
     for label in labels[cut].unique().tolist():
         pieces = torch.nonzero(cut & (labels == label)).flatten()
-        others = torch.nonzero(~cut & (labels == label)).flatten()
+        others = torch.nonzero(whole & (labels == label)).flatten()
         begin = torch.maximum(boxes[pieces, None, :2], boxes[others, :2])
         end = torch.minimum(boxes[pieces, None, 2:], boxes[others, 2:])
         shared = (end - begin).clamp(min=0).prod(dim=2)  # (pieces, others)
