@@ -1,4 +1,5 @@
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def test_tiles_cover_a_picture_with_one_size_and_the_overlap_asked_for(height, w
     assert tiling.cuts((height, width)) == (len(windows) > 1)
     for size, starts in ((height, sorted({w.top for w in windows})), (width, sorted({w.left for w in windows}))):
         assert starts[0] == 0 and starts[-1] + min(size, side) == size
-        common = [first + side - second for first, second in zip(starts, starts[1:], strict=False)]
+        common = [first + side - second for first, second in pairwise(starts)]
         assert all(shared >= round(overlap * side) for shared in common)
         assert max(common, default=0) - min(common, default=0) <= 1  # evenly spread: no sliver, no near-copy
 
