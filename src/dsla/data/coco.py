@@ -1,11 +1,9 @@
-"""A COCO json with its pictures as a data set, and the layouts of folder it is found in.
+"""A checked split with its pictures as a data set, whatever format it was read from.
 
 COCO category ids become labels here and nowhere else: labels count the categories in ascending order of their
 ids.
 """
 
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +11,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from dsla.data.coco_file import CocoFile, read_coco
+from dsla.data.coco_file import CocoFile
 from dsla.data.dataset import Record
 from dsla.data.image import decode_image
 from dsla.data.sample import Sample
@@ -21,19 +19,18 @@ from dsla.errors import DataError
 
 
 class CocoData:
-    """The pictures of one COCO json, in its order.
+    """The pictures of one split, in its order.
 
     Args:
-        file: the checked json.
-        folders: where its pictures may lie; for each `file_name` the first that has it counts.
-        categories: name of each category id where they are given by another json (train's, for val), which
+        file: the checked split.
+        categories: name of each category id where they are given by another split (train's, for val), which
             then has to know all of this one's.
 
     Raises:
-        DataError: pictures are missing, or the categories do not agree.
+        DataError: the categories do not agree.
     """
 
-    def __init__(self, file: CocoFile, folders: tuple[Path, ...], categories: dict[int, str] | None = None) -> None:
+    def __init__(self, file: CocoFile, categories: dict[int, str] | None = None) -> None:
         self.file = file
         self.categories = file.categories if categories is None else categories
         strange = [name for key, name in file.categories.items() if self.categories.get(key) != name]
@@ -47,7 +44,6 @@ class CocoData:
         self._labels = torch.from_numpy(np.searchsorted(ids, file.category_ids))
         self._boxes = torch.from_numpy(file.xyxy)
         self._ignore = torch.from_numpy(file.ignore)
-        self._paths = _find_pictures(file, folders)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -72,7 +68,7 @@ class CocoData:
             ignore=self._ignore[rows],
             size=(height, width),
             image_id=self.file.image_ids[index],
-            name=self._paths[index],
+            name=self.file.pictures[index],
         )
 
     def sample(self, index: int) -> Sample:
@@ -135,73 +131,3 @@ class CocoData:
             ],
             "categories": [{"id": key, "name": name} for key, name in self.categories.items()],
         }
-
-
-def open_coco(path: Path) -> tuple[CocoData, CocoData | None]:
-    """Open a COCO json, or a folder in one of COCO's layouts; a lone json has no validation part.
-
-    Layouts: train.json and val.json; annotations/instances_train*.json and instances_val*.json; one json.
-    Pictures lie in images/, beside the json, in a folder named as the split (train2017/), or in images/ with
-    that folder.
-
-    Raises:
-        DataError: none of the layouts, or a json that cannot be used.
-    """
-    if path.is_file():
-        return CocoData(read_coco(path), _folders(path.parent, path)), None
-    train, val = _find_jsons(path)
-    train_data = CocoData(read_coco(train), _folders(path, train))
-    if val is None:
-        return train_data, None
-    return train_data, CocoData(read_coco(val), _folders(path, val), train_data.categories)
-
-
-def _find_jsons(root: Path) -> tuple[Path, Path | None]:
-    for folder, prefix in ((root, ""), (root / "annotations", "instances_")):
-        train = _only(folder, f"{prefix}train*.json")
-        if train is not None:
-            return train, _only(folder, f"{prefix}val*.json")
-    lone = sorted(root.glob("*.json"))
-    if len(lone) == 1:
-        return lone[0], None
-    found = f"; it has {', '.join(file.name for file in lone[:3])}" if lone else ""
-    raise DataError(
-        f"{root}: no data set found here{found}. Needed: train.json and val.json, or "
-        "annotations/instances_train*.json and instances_val*.json, or one COCO json with its pictures."
-    )
-
-
-def _only(folder: Path, pattern: str) -> Path | None:
-    files = sorted(folder.glob(pattern))
-    if len(files) > 1:
-        names = ", ".join(file.name for file in files)
-        raise DataError(f"{folder}: several files could be meant: {names}. Leave one, or name the file itself.")
-    return files[0] if files else None
-
-
-def _folders(root: Path, file: Path) -> tuple[Path, ...]:
-    """Where the pictures of a json may lie, the likeliest first."""
-    split = file.stem.removeprefix("instances_")
-    places = (root / "images", file.parent, root, root / split, root / "images" / split)
-    return tuple(dict.fromkeys(places))
-
-
-def _find_pictures(file: CocoFile, folders: tuple[Path, ...]) -> tuple[str, ...]:
-    """The path of each picture; all are looked for now rather than in the middle of training."""
-    paths: list[str] = []
-    missing: list[str] = []
-    for name in file.file_names:
-        # Strings, since Path costs more than the look at the disk it stands for.
-        candidates = (os.path.join(folder, name) for folder in folders)  # noqa: PTH118
-        found = next((path for path in candidates if os.path.isfile(path)), None)  # noqa: PTH113
-        if found is None:
-            missing.append(name)
-        else:
-            paths.append(found)
-    if missing:
-        raise DataError(
-            f"{file.path}: {len(missing)} of {len(file.file_names)} pictures are missing, first "
-            f"{', '.join(missing[:3])}. Looked in "
-            f"{', '.join(str(folder) for folder in folders)}. Put them there, or remove them from the json."
-        )
-    return tuple(paths)

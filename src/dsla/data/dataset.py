@@ -81,8 +81,9 @@ class DataSplits:
 
     train: DetectionData
     val: DetectionData | None
-    kind: Literal["scenes", "coco", "shards"]
+    kind: Literal["scenes", "coco", "yolo", "voc", "shards"]
     path: Path | None
+    test: DetectionData | None = None
 
     def part(self, name: str) -> DetectionData:
         """Pictures of one split, "train" or "val"; a source that has but one gives it for "val" too.
@@ -112,17 +113,18 @@ def open_data(path: str | Path, *, seed: int = 0) -> DataSplits:
 
         train = Scenes(count=SCENES_TRAIN, seed=seed)
         return DataSplits(train, Scenes(count=SCENES_VAL, seed=seed + SCENES_VAL_SEED), "scenes", None)
-    from dsla.data.coco import open_coco
-
     path = Path(path)
     from dsla.data.shards import is_shards, open_shards
 
     if is_shards(path):
         return DataSplits(*open_shards(path), "shards", path)
-    if not path.exists():
-        raise DataError(
-            f"{path}: no such file or folder. Give a folder with train.json and val.json, one COCO json file,"
-            " or the name of the built-in data set: scenes."
-        )
-    train, val = open_coco(path)
-    return DataSplits(train, val, "coco", path)
+    from dsla.data.coco import CocoData
+    from dsla.data.coco_file import checked
+    from dsla.data.formats import read_tables
+
+    tables = read_tables(path)
+    train = CocoData(checked(tables.train))
+    val, test = (
+        None if part is None else CocoData(checked(part), train.categories) for part in (tables.val, tables.test)
+    )
+    return DataSplits(train, val, tables.kind, path, test)

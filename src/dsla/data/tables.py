@@ -22,11 +22,13 @@ class Fault:
         code: of the finding that `dsla check` makes of it, such as "label-line".
         where: file and line or record.
         what: the fault and what would be right, for a sentence that starts with `where`.
+        refused: whether training refuses the data for it; otherwise it is told, and training does without.
     """
 
     code: str
     where: str
     what: str
+    refused: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +50,9 @@ class Tables:
 
     path: Path
     kind: Kind
-    images: list[dict[str, Any]]
-    annotations: list[dict[str, Any]]
-    categories: list[dict[str, Any]]
+    images: list[Any]
+    annotations: list[Any]
+    categories: list[Any]
     pictures: list[Path | None]
     searched: tuple[Path, ...] = ()
     faults: tuple[Fault, ...] = ()
