@@ -33,7 +33,7 @@ def tell_start(settings: "Config", splits: "DataSplits", folder: Path | None) ->
     names = splits.train.class_names
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     val = f"{len(splits.val)} to validate" if splits.val else "none to validate, so the AP will not be known"
-    say(f"{splits.path or 'built-in scenes'}: {len(splits.train)} pictures to train, {val}")
+    say(f"{splits.path or f'built-in {splits.kind}'}: {len(splits.train)} pictures to train, {val}")
     say(f"{len(names)} classes: {shown}")
     tell_notes(splits, splits.train, splits.val)
     say(
@@ -52,8 +52,8 @@ def tell_start(settings: "Config", splits: "DataSplits", folder: Path | None) ->
 
 def tell_notes(splits: "DataSplits", *parts: "DetectionData | None") -> None:
     """What was altered on reading pictures and boxes, and a name that could be misunderstood."""
-    if splits.kind == "scenes" and Path("scenes").is_dir():
-        note("'scenes' is the built-in data set; for the folder of that name give ./scenes")
+    if splits.path is None and Path(splits.kind).is_dir():
+        note(f"'{splits.kind}' is the built-in data set; for the folder of that name give ./{splits.kind}")
     for each in (each for part in parts if part is not None for each in part.notes):
         note(each)
 

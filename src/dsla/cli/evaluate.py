@@ -30,7 +30,7 @@ def evaluate(
         predictor = predictor.tiled(tile or None)
     splits = open_data(data)
     pictures = splits.part(split)
-    say(f"{predictor.file.path} on {splits.path or 'built-in scenes'}: {len(pictures)} pictures")
+    say(f"{predictor.file.path} on {splits.path or f'built-in {splits.kind}'}: {len(pictures)} pictures")
     if pictures is splits.train and split == "val":
         note(f"{data} has no validation pictures of its own; these are all it has")
     tell_notes(splits, pictures)

@@ -71,7 +71,7 @@ def train(
         tell_start(settings, splits, out or resume)
         tell_tables(estimate(settings, splits).table())
         return
-    folder = _run_folder(resume) if resume else out or _new_folder(settings, splits.path)
+    folder = _run_folder(resume) if resume else out or _new_folder(settings, splits.path, splits.kind)
     first = _rank() == 0
     if first:
         tell_start(settings, splits, folder)
@@ -98,14 +98,14 @@ def _run_folder(named: Path) -> Path:
     return folder
 
 
-def _new_folder(settings: "Config", path: Path | None) -> Path:
+def _new_folder(settings: "Config", path: Path | None, kind: str) -> Path:
     """runs/DATA-RECIPE-ASSIGNER, with the first free number behind; the same in all processes of a run."""
     if _rank() > 0:
         if RUN_FOLDER not in os.environ:
             raise ConfigError("--out: needed where the processes of a run are not started by `dsla train` itself")
         return Path(os.environ[RUN_FOLDER])
     named = path if path is None or path.exists() else path.parent  # a pattern of shards
-    data = named.resolve().stem if named is not None else "scenes"
+    data = named.resolve().stem if named is not None else kind
     name = f"{data}-{settings.recipe}-{settings.assigner.name}"
     number, folder = 1, Path("runs") / name
     while folder.exists():

@@ -81,7 +81,7 @@ class DataSplits:
 
     train: DetectionData
     val: DetectionData | None
-    kind: Literal["scenes", "coco", "yolo", "voc", "shards"]
+    kind: Literal["scenes", "trees", "coco", "yolo", "voc", "shards"]
     path: Path | None
     test: DetectionData | None = None
 
@@ -97,10 +97,11 @@ class DataSplits:
 
 
 def open_data(path: str | Path, *, seed: int = 0) -> DataSplits:
-    """Open the built-in data set `scenes`, a COCO folder or file, or tar shards.
+    """Open a built-in data set, `scenes` or `trees`, a COCO folder or file, or tar shards.
 
     Args:
-        path: "scenes" (400 generated pictures to train on, 100 others for validation), a folder, a COCO json
+        path: "scenes" (400 generated pictures to train on, 100 others for validation), "trees" (see
+            `dsla.data.trees`), a folder, a COCO json
             file, or a pattern of tar files.
         seed: decides which scenes are generated; files do not depend on it.
 
@@ -113,6 +114,10 @@ def open_data(path: str | Path, *, seed: int = 0) -> DataSplits:
 
         train = Scenes(count=SCENES_TRAIN, seed=seed)
         return DataSplits(train, Scenes(count=SCENES_VAL, seed=seed + SCENES_VAL_SEED), "scenes", None)
+    from dsla.data.trees import is_trees, open_trees
+
+    if is_trees(str(path)):
+        return open_trees(str(path))
     path = Path(path)
     from dsla.data.shards import is_shards, open_shards
 

@@ -69,8 +69,8 @@ class TiledData:
         """What was altered on reading, and how the pictures were cut."""
         side, overlap = self.tiling.side, self.tiling.overlap
         notes = [
-            f"{len(self.data)} pictures are seen as {len(self) + self._left_out} tiles of up to {side} px, which "
-            f"overlap by {overlap:.0%} or more"
+            f"pictures are cut into tiles of {side} px that overlap by {overlap:.0%} or more: "
+            f"{len(self) + self._left_out} of {len(self.data)}"
         ]
         if self._left_out:
             notes[0] += f"; {self._empty} show no box, of which {self._left_out} are left out"
