@@ -255,7 +255,7 @@ def test_training_decides_whether_whole_pictures_are_looked_at(scenes):
 
 
 def test_tiles_that_cannot_be_are_refused(predictor):
-    with pytest.raises(ConfigError, match="tile 20"):
+    with pytest.raises(ConfigError, match=r"tiles: data\.tile"):
         predictor.tiled(20)
-    with pytest.raises(ConfigError, match=r"overlap 0\.9"):
+    with pytest.raises(ConfigError, match=r"tiles: data\.tile_overlap"):
         predictor.tiled(100, 0.9)

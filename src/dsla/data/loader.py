@@ -283,8 +283,10 @@ def train_loader(
             buffer=buffer,
         )
     groups = [_wide(data.record(index).size) for index in range(len(data))] if group_by_ratio else None
-    tiles = {"owners": data.owners, "at_a_time": data.pictures_at_a_time} if isinstance(data, TiledData) else {}
-    batches = EpochBatches(len(data), batch, seed, rank=rank, world=world, groups=groups, **tiles)
+    owners, at_a_time = (data.owners, data.pictures_at_a_time) if isinstance(data, TiledData) else (None, 1)
+    batches = EpochBatches(
+        len(data), batch, seed, rank=rank, world=world, groups=groups, owners=owners, at_a_time=at_a_time
+    )
     return _loader(TrainView(data, augment, resize, seed, epochs, shorter_choices), batches, workers)
 
 

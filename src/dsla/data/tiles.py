@@ -70,7 +70,7 @@ class TiledData:
         side, overlap = self.tiling.side, self.tiling.overlap
         notes = [
             f"pictures are cut into tiles of {side} px that overlap by {overlap:.0%} or more: "
-            f"{len(self) + self._left_out} of {len(self.data)}"
+            f"{len(self) + self._left_out} of {_count(len(self.data))}"
         ]
         if self._left_out:
             notes[0] += f"; {self._empty} show no box, of which {self._left_out} are left out"
@@ -239,6 +239,10 @@ def _cut(record: Record, window: Window) -> tuple[Float32[Tensor, "G 4"], Bool[T
     """Boxes in a window, their ignore flags, and which are seen at all."""
     boxes = record.boxes - record.boxes.new_tensor([window.left, window.top] * 2)
     return cut_boxes(boxes, record.ignore, (window.height, window.width))
+
+
+def _count(pictures: int) -> str:
+    return f"{pictures} pictures" if pictures > 1 else "1 picture"
 
 
 def _show_something(record: Record, windows: Sequence[Window]) -> Bool[Tensor, " n"]:

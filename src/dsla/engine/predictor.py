@@ -7,10 +7,9 @@ from typing import Any, overload
 
 import torch
 from jaxtyping import UInt8
-from pydantic import ValidationError
 from torch import Tensor
 
-from dsla.config import Config, parse_config
+from dsla.config import Config, override, parse_config
 from dsla.data.dataset import DetectionData
 from dsla.data.image import Picture, decode_image
 from dsla.data.resize import Resize
@@ -151,14 +150,8 @@ class Predictor:
 
         Raises `ConfigError` for a tile that cannot be.
         """
-        data = self.config.data.model_dump() | {"tile": side}
-        if overlap is not None:
-            data["tile_overlap"] = overlap
-        try:
-            changed = type(self.config.data)(**data)
-        except ValidationError as error:
-            raise ConfigError(f"tile {side}, overlap {overlap}: {error.errors()[0]['msg']}") from None
-        return replace(self, config=self.config.model_copy(update={"data": changed}))
+        changes: dict[str, Any] = {"tile": side} | ({} if overlap is None else {"tile_overlap": overlap})
+        return replace(self, config=override(self.config, {"data": changes}, "tiles"))
 
     def evaluate(
         self,

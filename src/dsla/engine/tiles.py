@@ -80,7 +80,8 @@ def detect_tiled(detector: Detector, picture: TiledPicture, decoding: Decoding, 
             shift = boxes.new_tensor([windows[index].left, windows[index].top] * 2)
             parts.append(Detected(boxes + shift, found.scores.float().cpu(), found.labels.cpu()))
             places.append(windows[index])
-    pixel = picture.tiling.side / max(picture.resize.target((picture.tiling.side,) * 2))
+    side = picture.tiling.side
+    pixel = side / max(picture.resize.target((side, side)))
     iou = NMS_IOU if decoding.nms_iou is None else decoding.nms_iou
     return merge_tiles(parts, places, picture.tiling, size, pixel=pixel, iou=iou)
 
