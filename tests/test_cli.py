@@ -94,7 +94,7 @@ def test_a_training_starts_from_a_whole_model_with_its_settings(capsys, scenes, 
 def test_training_without_validation_pictures_says_so_and_names_its_own_folder(capsys, scenes, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for folder in ("runs/train-lite0-dsla", "runs/train-lite0-dsla-2"):
-        ran = dsla(capsys, "train", scenes / "train.json", *QUICK)
+        ran = dsla(capsys, "train", scenes / "train.json", *QUICK, "--set", "data.val_share=0")
         assert ran.status == 0, ran.err
         assert "12 pictures to train, none to validate, so the AP will not be known" in ran.out
         assert f"run folder {folder}\n" in ran.out

@@ -152,7 +152,7 @@ def test_no_such_data(capsys, data, model):
 
 
 def test_a_folder_without_a_data_set(capsys, data):
-    refused(train(capsys, data / "images"), data / "images", "no data set found", "Needed: train.json")
+    refused(train(capsys, data / "images"), data / "images", "no data set found", "Known layouts are COCO .train.json")
 
 
 def test_validation_pictures_of_other_classes(capsys, data):
@@ -373,7 +373,7 @@ def test_no_data_named(capsys):
 
 
 def test_an_unknown_split(capsys, data, model):
-    refused(dsla(capsys, "evaluate", model, data, "--split", "test"), "split test: there are train and val")
+    refused(dsla(capsys, "evaluate", model, data, "--split", "test"), "split test: there are train, val and test")
 
 
 WEIGHTS = {

@@ -33,7 +33,9 @@ def tell_start(settings: "Config", splits: "DataSplits", folder: Path | None) ->
     names = splits.train.class_names
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     val = f"{len(splits.val)} to validate" if splits.val else "none to validate, so the AP will not be known"
-    say(f"{splits.path or f'built-in {splits.kind}'}: {len(splits.train)} pictures to train, {val}")
+    test = f", {len(splits.test)} to test" if splits.test else ""
+    source = splits.path or f"built-in {splits.kind}"
+    say(f"{source}: {len(splits.train)} pictures to train, {val}{test}{format_of(splits)}")
     say(f"{len(names)} classes: {shown}")
     tell_notes(splits, splits.train, splits.val)
     say(
@@ -50,11 +52,18 @@ def tell_start(settings: "Config", splits: "DataSplits", folder: Path | None) ->
         say(f"run folder {folder}")
 
 
+def format_of(splits: "DataSplits") -> str:
+    """The format that was found, in brackets to stand behind what was found in it."""
+    names = {"coco": "COCO", "yolo": "YOLO", "voc": "Pascal VOC", "shards": "tar shards"}
+    return f" ({names[splits.kind]})" if splits.kind in names else ""
+
+
 def tell_notes(splits: "DataSplits", *parts: "DetectionData | None") -> None:
     """What was altered on reading pictures and boxes, and a name that could be misunderstood."""
     if splits.path is None and Path(splits.kind).is_dir():
         note(f"'{splits.kind}' is the built-in data set; for the folder of that name give ./{splits.kind}")
-    for each in (each for part in parts if part is not None for each in part.notes):
+    told = [*splits.notes, *(each for part in parts if part is not None for each in part.notes)]
+    for each in dict.fromkeys(told):  # two parts of one whole say the same
         note(each)
 
 

@@ -35,6 +35,7 @@ CONFIGS = {
     "fcos": settings(
         "fcos", "data.group_by_ratio=true", "train.accumulate=2", "train.epochs=20", "train.evaluate_every=20"
     ),
+    "tiles": settings("dsla", "data.tile=60", "train.epochs=4", "train.evaluate_every=4"),
 }
 
 

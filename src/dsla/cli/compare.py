@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dsla.cli.options import DATA_HELP, ConfigFile, Sets, words
+from dsla.cli.options import DATA_HELP, ConfigFile, KindName, Sets, kind_of, words
 from dsla.cli.settings import resolve
 from dsla.errors import ConfigError
-from dsla.terminal import complain, note, say, tell_notes, tell_tables
+from dsla.terminal import complain, format_of, note, say, tell_notes, tell_tables
 
 if TYPE_CHECKING:
     from dsla.config import Config
@@ -35,6 +35,7 @@ def compare(
     tune: Annotated[int, typer.Option(metavar="N", help="Trials of each one's loss balance.")] = 0,
     tune_epochs: Annotated[int | None, typer.Option(metavar="N", help="Epochs of a trial; a third by default.")] = None,
     worker: Annotated[bool, typer.Option("--worker", help="Only help with what is planned in --out.")] = False,
+    kind: KindName = None,
     config: ConfigFile = None,
     set_: Sets = None,
 ) -> None:
@@ -55,7 +56,10 @@ def compare(
     if data is None:
         raise ConfigError("compare: on which pictures? Give a folder, as in `dsla compare pictures/`, or `scenes`")
     folder = out or Path("runs") / f"compare-{Path(data).resolve().stem}"
-    flags: dict[str, dict[str, Any]] = {"data": {"imgsz": imgsz, "batch": batch}, "train": {"epochs": epochs}}
+    flags: dict[str, dict[str, Any]] = {
+        "data": {"kind": kind_of(kind), "imgsz": imgsz, "batch": batch},
+        "train": {"epochs": epochs},
+    }
     configs = _configs(folder, words(assigners), recipe, config, flags, set_ or [])
     some = next(iter(configs.values()))
     tuning = Tuning(tune, tune_epochs or max(some.train.epochs // 3, 1)) if tune else None
@@ -80,7 +84,7 @@ def _at_least(least: int, flag: str, number: int | None) -> None:
 def _tell_plan(plan: "Plan", splits: "DataSplits") -> None:
     """What is compared, on what, and where to."""
     pictures = f"{len(splits.train)} pictures to train, {len(splits.val or ())} to compare on"
-    say(f"{splits.path or f'built-in {splits.kind}'}: {pictures}")
+    say(f"{splits.path or f'built-in {splits.kind}'}: {pictures}{format_of(splits)}")
     tell_notes(splits, splits.train, splits.val)
     epochs = next(iter(plan.configs.values())).train.epochs
     say(f"{', '.join(plan.configs)}; seeds {', '.join(map(str, plan.seeds))}; {epochs} epochs")

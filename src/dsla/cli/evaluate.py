@@ -5,32 +5,41 @@ from typing import Annotated
 
 import typer
 
-from dsla.cli.options import Batch, Data, Device, Model, Tile
-from dsla.terminal import note, progress, say, tell_evaluation, tell_notes
+from dsla.cli.options import Batch, Data, Device, KindName, MaxPixels, Model, Tile, kind_of
+from dsla.terminal import format_of, note, progress, say, tell_evaluation, tell_notes
 
 
 def evaluate(
     model: Model,
     data: Data,
-    split: Annotated[str, typer.Option(help="val or train.")] = "val",
+    split: Annotated[str, typer.Option(help="val, train or test.")] = "val",
     out: Annotated[Path | None, typer.Option(help="Also write the results as json here.")] = None,
     tile: Tile = None,
     batch: Batch = 8,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load pictures; 0 for none.")] = 2,
     device: Device = "auto",
+    kind: KindName = None,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Measure a model's AP on labelled pictures with COCO's protocol."""
     import json
 
-    from dsla.data import open_data
+    from dsla.data import hold_out, open_data
+    from dsla.data.holdout import same_source
     from dsla.engine.predict import load
 
     predictor = load(model, device)
     if tile is not None:
         predictor = predictor.tiled(tile or None)
-    splits = open_data(data)
+    trained = predictor.config.data
+    same = same_source(trained.path, data)
+    format_ = kind_of(kind) or (trained.kind if same else None)
+    splits = open_data(data, kind=format_, max_pixels=max_pixels or trained.max_pixels)
+    if same:
+        splits = hold_out(splits, trained.val_share, trained.val_seed)
     pictures = splits.part(split)
-    say(f"{predictor.file.path} on {splits.path or f'built-in {splits.kind}'}: {len(pictures)} pictures")
+    source = splits.path or f"built-in {splits.kind}"
+    say(f"{predictor.file.path} on {source}: {len(pictures)} pictures{format_of(splits)}")
     if pictures is splits.train and split == "val":
         note(f"{data} has no validation pictures of its own; these are all it has")
     tell_notes(splits, pictures)

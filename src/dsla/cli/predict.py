@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dsla.cli.options import Batch, Device, Model, Tile, words
+from dsla.cli.options import Batch, Device, MaxPixels, Model, Tile, words
 from dsla.terminal import complain, note, progress, say
 
 
@@ -19,6 +19,7 @@ def predict(
     tile: Tile = None,
     batch: Batch = 8,
     device: Device = "auto",
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Find objects in pictures; write annotated pictures, COCO results and csv."""
     from dsla.engine.predict import load, predict_to_files
@@ -35,11 +36,14 @@ def predict(
             score_threshold=threshold,
             classes=words(classes) if classes else None,
             batch=batch,
+            max_pixels=max_pixels,
             progress=advance,
         )
     say(f"{written.detections} boxes in {written.pictures} pictures")
     for file in written.files:
         say(f"  {file}")
+    for each in written.notes:
+        note(each)
     if written.skipped:
         note(f"{len(written.skipped)} files in the folders are no pictures and were left out")
     for path, reason in written.failures:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from dsla.cli.options import DATA_HELP, Assigner, ConfigFile, Sets
+from dsla.cli.options import DATA_HELP, Assigner, ConfigFile, KindName, Sets, kind_of
 from dsla.cli.settings import resolve
 from dsla.errors import ConfigError
 from dsla.terminal import console, say, tell_evaluation, tell_interrupted, tell_start, tell_tables
@@ -36,11 +36,12 @@ def train(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
     weights: Annotated[str | None, typer.Option(help="bundled, timm, none, or a file for the backbone.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print memory and time of the run, and leave.")] = False,
+    kind: KindName = None,
     config: ConfigFile = None,
     set_: Sets = None,
 ) -> None:
     """Train a detector on your own pictures."""
-    from dsla.data import open_data
+    from dsla.data import hold_out, open_data
     from dsla.data.single_class import splits_as_single_class
     from dsla.engine.tiles import settle_tiles
     from dsla.engine.train import train as run_training
@@ -51,7 +52,7 @@ def train(
     if resume is not None and (recipe or out):
         raise ConfigError(f"--resume {resume}: the run has its recipe and folder; leave --recipe and --out away")
     flags = {
-        "data": {"path": data, "imgsz": imgsz, "batch": batch, "workers": workers},
+        "data": {"path": data, "kind": kind_of(kind), "imgsz": imgsz, "batch": batch, "workers": workers},
         "model": {"weights": weights},
         "optim": {"lr": lr},
         "train": {"epochs": epochs, "seed": seed, "device": device},
@@ -61,7 +62,9 @@ def train(
     )
     if settings.data.path is None:
         raise ConfigError("train: which pictures? Give a folder, as in `dsla train pictures/`, or `scenes`")
-    splits = open_data(settings.data.path)
+    given = settings.data
+    splits = open_data(settings.data.path, kind=given.kind, max_pixels=given.max_pixels)
+    splits = hold_out(splits, given.val_share, given.val_seed)
     if settings.data.single_class:
         splits = splits_as_single_class(splits)
     settings, splits = settle_tiles(settings, splits)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dsla.assign import AnyAssigner
 from dsla.criterion import BoxWeighting, Criterion, QualityTarget
 from dsla.data.augment import Augment
+from dsla.data.tables import Kind
 from dsla.data.tiling import SMALLEST, Tiling
 from dsla.losses import AnyBoxLoss, AnyClassLoss, GIoULoss, QualityFocal
 from dsla.models import Decoding, Detector
@@ -24,6 +25,14 @@ class DataSettings(Settings):
     """Pictures and how they are fed."""
 
     path: str | None = Field(default=None, description="folder of labelled pictures, or scenes")
+    kind: Kind | None = Field(default=None, description="coco, yolo or voc, where the format cannot be found out")
+    val_share: float = Field(
+        default=0.2, ge=0, lt=1, description="of pictures cut to validate on, where there are none"
+    )
+    val_seed: int = Field(default=0, ge=0, description="decides which")
+    max_pixels: int | None = Field(
+        default=None, ge=1, description="larger pictures are refused; null: Pillow's limit, 179 million pixels"
+    )
     imgsz: int = Field(default=320, ge=32, description="longest side of a picture as the network sees it, in pixels")
     shorter: int | None = Field(default=None, ge=32, description="shortest side, where it binds before the longest")
     shorter_choices: tuple[Annotated[int, Field(ge=32)], ...] = Field(

@@ -2,6 +2,7 @@
 
 from dsla.data.augment import Augment
 from dsla.data.dataset import DataSplits, DetectionData, Record, StreamedData, open_data
+from dsla.data.holdout import hold_out
 from dsla.data.image import decode_image
 from dsla.data.loader import train_loader, val_loader
 from dsla.data.resize import Resize
@@ -20,6 +21,7 @@ __all__ = [
     "StreamLoader",
     "StreamedData",
     "decode_image",
+    "hold_out",
     "open_data",
     "train_loader",
     "val_loader",

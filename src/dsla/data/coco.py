@@ -25,13 +25,16 @@ class CocoData:
         file: the checked split.
         categories: name of each category id where they are given by another split (train's, for val), which
             then has to know all of this one's.
+        max_pixels: larger pictures are refused before they are decoded; None for Pillow's limit.
 
     Raises:
         DataError: the categories do not agree.
     """
 
-    def __init__(self, file: CocoFile, categories: dict[int, str] | None = None) -> None:
-        self.file = file
+    def __init__(
+        self, file: CocoFile, categories: dict[int, str] | None = None, *, max_pixels: int | None = None
+    ) -> None:
+        self.file, self.max_pixels = file, max_pixels
         self.categories = file.categories if categories is None else categories
         strange = [name for key, name in file.categories.items() if self.categories.get(key) != name]
         if strange:
@@ -89,14 +92,14 @@ class CocoData:
         )
 
     def _decode(self, record: Record) -> UInt8[Tensor, "3 H W"]:
-        image = decode_image(record.name)
+        image = decode_image(record.name, max_pixels=self.max_pixels)
         found = tuple(image.shape[1:])
         if found == record.size:
             return image
         if found == record.size[::-1]:
             # The json may describe the stored pixels, made by a tool that does not know EXIF; so do its boxes
             # then.
-            image = decode_image(record.name, exif=False)
+            image = decode_image(record.name, exif=False, max_pixels=self.max_pixels)
             if tuple(image.shape[1:]) == record.size:
                 return image
         height, width = record.size

@@ -15,6 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from dsla.data.formats.coco import json_kind
+from dsla.data.picture_file import several_pages
 from dsla.data.tables import Fault, Tables
 from dsla.errors import DataError
 
@@ -68,6 +69,7 @@ def checked(tables: Tables) -> CocoFile:
         DataError: a fault in the files, records without their counterpart, broken boxes, missing pictures.
     """
     _refuse_faults(tables)
+    _refuse_missing(tables)
     _check_records(tables)
     images, annotations, categories = tables.images, tables.annotations, tables.categories
     names = {category["id"]: str(category["name"]) for category in sorted(categories, key=lambda c: c["id"])}
@@ -86,7 +88,6 @@ def checked(tables: Tables) -> CocoFile:
         ),
         "Add the category or correct the id.",
     )
-    _refuse_missing(tables)
     sizes = np.array([(i["height"], i["width"]) for i in images], dtype=np.int64).reshape(-1, 2)
     image = np.array([row[a["image_id"]] for a in annotations], dtype=np.int64)
     xywh = _boxes(tables)
@@ -107,7 +108,7 @@ def checked(tables: Tables) -> CocoFile:
         xywh=xywh[order],
         xyxy=xyxy[order],
         categories=names,
-        notes=(*tables.notes, *_told(tables), *notes),
+        notes=(*tables.notes, *_told(tables), *several_pages(filter(None, tables.pictures)), *notes),
     )
 
 
@@ -147,7 +148,10 @@ def _check_records(tables: Tables) -> None:
 
 
 def _refuse_missing(tables: Tables) -> None:
-    missing = [image["file_name"] for image, file in zip(tables.images, tables.pictures, strict=True) if file is None]
+    """Raise where a picture that has a name is not there."""
+    names: list[object] = [image.get("file_name") if isinstance(image, dict) else None for image in tables.images]
+    files = zip(names, tables.pictures, strict=True)
+    missing = [name for name, file in files if file is None and isinstance(name, str) and name]
     if missing:
         looked = f" Looked in {', '.join(map(str, tables.searched))}." if tables.searched else ""
         raise DataError(

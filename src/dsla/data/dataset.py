@@ -1,6 +1,7 @@
 """The seam between where pictures come from and everything else: a protocol, and one function that opens.
 
-A further source of data is one class that satisfies `DetectionData` and one branch in `open_data`.
+A further format of files is a reader in `dsla.data.formats`; another kind of source is one class that satisfies
+`DetectionData` and one branch in `open_data`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from dsla.data.sample import Sample
+from dsla.data.tables import Kind
 from dsla.errors import DataError
 
 SCENES_TRAIN = 400
@@ -77,38 +79,54 @@ class StreamedData(DetectionData, Protocol):
 
 @dataclass(frozen=True, eq=False)
 class DataSplits:
-    """What a path or a name stands for; `val` is None where the source has no validation pictures."""
+    """What a path or a name stands for.
+
+    Attributes:
+        train: pictures to learn from; of a source without parts, all it has.
+        val, test: None where the source has no such part.
+        kind: the format that it has.
+        path: that it was opened from; None for what is built in.
+        notes: what was understood or done that concerns no single part, one sentence each.
+    """
 
     train: DetectionData
     val: DetectionData | None
     kind: Literal["scenes", "trees", "coco", "yolo", "voc", "shards"]
     path: Path | None
     test: DetectionData | None = None
+    notes: tuple[str, ...] = ()
 
     def part(self, name: str) -> DetectionData:
-        """Pictures of one split, "train" or "val"; a source that has but one gives it for "val" too.
+        """Pictures of one split, "train", "val" or "test"; a source that has but one gives it for "val" too.
 
         Raises:
-            DataError: for another name.
+            DataError: for another name, or a test split that is not there.
         """
-        if name not in ("train", "val"):
-            raise DataError(f"split {name}: there are train and val")
+        if name not in ("train", "val", "test"):
+            raise DataError(f"split {name}: there are train, val and test")
+        if name == "test":
+            if self.test is None:
+                raise DataError(f"{self.path or self.kind}: has no test pictures; use --split val or train")
+            return self.test
         return self.val if name == "val" and self.val is not None else self.train
 
 
-def open_data(path: str | Path, *, seed: int = 0) -> DataSplits:
-    """Open a built-in data set, `scenes` or `trees`, a COCO folder or file, or tar shards.
+def open_data(
+    path: str | Path, *, seed: int = 0, kind: Kind | None = None, max_pixels: int | None = None
+) -> DataSplits:
+    """Open a built-in data set, `scenes` or `trees`, labelled pictures in any known format, or tar shards.
 
     Args:
         path: "scenes" (400 generated pictures to train on, 100 others for validation), "trees" (see
-            `dsla.data.trees`), a folder, a COCO json
-            file, or a pattern of tar files.
+            `dsla.data.trees`), a folder, a COCO json file, a YOLO data.yaml, or a pattern of tar files.
         seed: decides which scenes are generated; files do not depend on it.
+        kind: format of the files, "coco", "yolo" or "voc", where it cannot be found out.
+        max_pixels: larger pictures are refused before they are decoded; None for Pillow's limit, 179 million.
 
     Raises:
         DataError: there is nothing there, or it cannot be used as it is.
     """
-    # Imported here because a source may need what the others do not, and both import this module.
+    # Imported here because a source may need what the others do not, and all import this module.
     if str(path) == "scenes":
         from dsla.data.scenes import Scenes
 
@@ -121,15 +139,16 @@ def open_data(path: str | Path, *, seed: int = 0) -> DataSplits:
     path = Path(path)
     from dsla.data.shards import is_shards, open_shards
 
-    if is_shards(path):
-        return DataSplits(*open_shards(path), "shards", path)
+    if kind is None and is_shards(path):
+        return DataSplits(*open_shards(path, max_pixels), "shards", path)
     from dsla.data.coco import CocoData
     from dsla.data.coco_file import checked
     from dsla.data.formats import read_tables
 
-    tables = read_tables(path)
-    train = CocoData(checked(tables.train))
+    tables = read_tables(path, kind)
+    train = CocoData(checked(tables.train), max_pixels=max_pixels)
     val, test = (
-        None if part is None else CocoData(checked(part), train.categories) for part in (tables.val, tables.test)
+        None if part is None else CocoData(checked(part), train.categories, max_pixels=max_pixels)
+        for part in (tables.val, tables.test)
     )
-    return DataSplits(train, val, tables.kind, path, test)
+    return DataSplits(train, val, tables.kind, path, test, tables.notes)

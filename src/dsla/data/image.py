@@ -76,6 +76,9 @@ def _from_pillow(image: Image.Image, name: str, exif: bool) -> UInt8[Tensor, "3 
                 )
             array = array.astype(np.uint16)
         return _from_array(65535 - array if inverted else array, name)
+    if image.mode == "P" and "transparency" in image.info:  # Pillow warns of what is meant here: it gets lost
+        image = image.copy()
+        del image.info["transparency"]
     return F.pil_to_tensor(image if image.mode == "RGB" else image.convert("RGB"))
 
 

@@ -23,9 +23,10 @@ SUFFIXES = frozenset(
 )
 _SIGNATURES = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _PAGED = ("TIFF", "GIF", "WEBP", "PNG")  # a telephone's MPO also has several pictures, of one view
+_PAGED_SUFFIXES = (".tif", ".tiff", ".gif", ".webp")
 _TIFF = (b"II", b"MM")
 _REPLACE = "Replace the file, or take it out of the data set."
-_ORIENTATION = 0x0112
+_WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274
 _THREADS = 8
 _Stream: TypeAlias = io.BytesIO | io.BufferedReader
 _PILLOW = threading.Lock()
@@ -96,7 +97,8 @@ def read_header(path: Path) -> Header:
         exif = image.getexif() if image.format != "PNG" or late or _early_exif(image) else {}
         turned = exif.get(_ORIENTATION, 1) in range(2, 9)
         sideways = exif.get(_ORIENTATION, 1) in range(5, 9)
-        size = (image.width, image.height) if sideways else (image.height, image.width)
+        width, height = _stored_size(image)
+        size = (width, height) if sideways else (height, width)
         pages: int = getattr(image, "n_frames", 1) if image.format in _PAGED else 1
         return Header(size, turned, image.mode, pages)
 
@@ -105,6 +107,20 @@ def read_headers(paths: Iterable[Path]) -> Iterator["Header | DataError"]:
     """The header of each picture, or why it cannot be read, in order; files are opened in parallel."""
     with ThreadPoolExecutor(_THREADS) as pool:
         yield from pool.map(_header_or_error, paths)
+
+
+def several_pages(paths: Iterable[Path]) -> tuple[str, ...]:
+    """A note where files have several pages or frames, of which the first counts; only kinds that can are opened."""
+    paged = [path for path in paths if path.suffix.lower() in _PAGED_SUFFIXES]
+    several = [
+        path
+        for path, header in zip(paged, read_headers(paged), strict=True)
+        if isinstance(header, Header) and header.pages > 1
+    ]
+    if not several:
+        return ()
+    what = "picture has" if len(several) == 1 else "pictures have"
+    return (f"{len(several)} {what} several pages; the first page is used (first {several[0]}).",)
 
 
 def _header_or_error(path: Path) -> "Header | DataError":
@@ -155,6 +171,12 @@ def _unknown(start: bytes) -> str:
     if start.startswith(_TIFF):
         return "the picture is cut short or damaged, or a kind of TIFF that cannot be read (save it as 8 or 16 bits)"
     return "the picture is cut short or damaged"
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height before EXIF orientation, which newer versions of Pillow already have in the size of a TIFF."""
+    tags: dict[int, int] = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    return tags.get(_WIDTH, image.width), tags.get(_HEIGHT, image.height)
 
 
 def _early_exif(image: Image.Image) -> bool:

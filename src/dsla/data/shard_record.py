@@ -61,16 +61,16 @@ def parse_record(text: bytes, where: str, num_classes: int) -> tuple[Record, lis
     return Record(boxes, labels, ignore, size, image_id, where), tree.get("annotations")
 
 
-def decode_sample(picture: bytes, suffix: str, record: Record) -> Sample:
+def decode_sample(picture: bytes, suffix: str, record: Record, max_pixels: int | None = None) -> Sample:
     """Join a picture to its record.
 
     Raises:
         DataError: it cannot be decoded, or has another size than its record says.
     """
     name = f"{record.name}.{suffix}"
-    image = decode_image(picture, name)
+    image = decode_image(picture, name, max_pixels=max_pixels)
     if tuple(image.shape[1:]) != record.size:  # its boxes may describe the stored pixels, before EXIF
-        image = decode_image(picture, name, exif=False)
+        image = decode_image(picture, name, exif=False, max_pixels=max_pixels)
     if tuple(image.shape[1:]) != record.size:
         found = f"{image.shape[2]}x{image.shape[1]}"
         raise DataError(f"{name}: the picture is {found}, its record says {record.size[1]}x{record.size[0]}. {_CURE}")
@@ -85,7 +85,7 @@ def decode_sample(picture: bytes, suffix: str, record: Record) -> Sample:
     )
 
 
-def read_sample(members: dict[str, bytes], where: str, num_classes: int) -> Sample:
+def read_sample(members: dict[str, bytes], where: str, num_classes: int, max_pixels: int | None = None) -> Sample:
     """Decode the members of a sample, by suffix.
 
     Raises:
@@ -93,7 +93,7 @@ def read_sample(members: dict[str, bytes], where: str, num_classes: int) -> Samp
     """
     suffix = picture_suffix(tuple(members), where)
     record, _ = parse_record(members["json"], where, num_classes)
-    return decode_sample(members[suffix], suffix, record)
+    return decode_sample(members[suffix], suffix, record, max_pixels)
 
 
 def picture_suffix(suffixes: Sequence[str], where: str) -> str:

@@ -46,12 +46,19 @@ class ShardData:
         shards: the files.
         categories: name of each category id, ascending.
         counts: samples of each shard; None counts them.
+        max_pixels: larger pictures are refused before they are decoded; None for Pillow's limit.
     """
 
     notes: tuple[str, ...] = ()
 
-    def __init__(self, shards: Sequence[Path], categories: dict[int, str], counts: Sequence[int] | None = None) -> None:
-        self.shards, self.categories = tuple(shards), categories
+    def __init__(
+        self,
+        shards: Sequence[Path],
+        categories: dict[int, str],
+        counts: Sequence[int] | None = None,
+        max_pixels: int | None = None,
+    ) -> None:
+        self.shards, self.categories, self.max_pixels = tuple(shards), categories, max_pixels
         self.counts = tuple(counts) if counts is not None else tuple(map(_count, self.shards))
 
     @property
@@ -79,7 +86,7 @@ class ShardData:
         for members in records:
             shard, key = Path(members["__url__"]), members["__key__"]
             encoded = {suffix: value for suffix, value in members.items() if not suffix.startswith("__")}
-            yield read_sample(encoded, where_is(shard, key), len(self.categories))
+            yield read_sample(encoded, where_is(shard, key), len(self.categories), self.max_pixels)
 
     def _encoded(self, shards: Sequence[int]) -> Iterator[dict[str, Any]]:
         tariterators, _ = _webdataset()
@@ -110,7 +117,7 @@ class ShardData:
         place = self._places[index]
         with self.shards[place.shard].open("rb") as file:
             file.seek(place.offset)
-            return decode_sample(file.read(place.length), place.suffix, place.record)
+            return decode_sample(file.read(place.length), place.suffix, place.record, self.max_pixels)
 
     def to_coco(self) -> dict[str, Any]:
         """Ground truth as COCO has it; areas are those of the boxes where the samples have no annotations."""
@@ -145,7 +152,7 @@ class ShardData:
                 yield _Place(number, *members[suffix], suffix, record, annotations)
 
 
-def open_shards(path: Path) -> tuple[ShardData, ShardData | None]:
+def open_shards(path: Path, max_pixels: int | None = None) -> tuple[ShardData, ShardData | None]:
     """Open a folder of shards, or a brace pattern such as `shards/train-{000000..000146}.tar`.
 
     Shards called val*.tar are for validation, all others for training; with a pattern, those of its folder that the
@@ -168,7 +175,7 @@ def open_shards(path: Path) -> tuple[ShardData, ShardData | None]:
 
     def data(shards: list[Path]) -> ShardData:
         known = [counts[shard.name] for shard in shards] if all(shard.name in counts for shard in shards) else None
-        return ShardData(shards, categories, known)
+        return ShardData(shards, categories, known, max_pixels)
 
     return data(of_train), data(of_val) if of_val else None
 

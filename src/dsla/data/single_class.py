@@ -79,6 +79,6 @@ def as_single_class(data: DetectionData) -> DetectionData:
 
 
 def splits_as_single_class(splits: DataSplits) -> DataSplits:
-    """Both splits with one class."""
-    val = None if splits.val is None else as_single_class(splits.val)
-    return dataclasses.replace(splits, train=as_single_class(splits.train), val=val)
+    """All splits with one class."""
+    val, test = (None if part is None else as_single_class(part) for part in (splits.val, splits.test))
+    return dataclasses.replace(splits, train=as_single_class(splits.train), val=val, test=test)

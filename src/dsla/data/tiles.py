@@ -229,10 +229,10 @@ def splits_as_tiles(splits: DataSplits, tiling: Tiling) -> DataSplits:
 
 
 def tile_everything(splits: DataSplits, tiling: Tiling) -> DataSplits:
-    """Both parts as tiles, for a data set that is to be used as such."""
+    """All parts as tiles, for a data set that is to be used as such."""
     tiling = dataclasses.replace(tiling, whole=False)
-    val = None if splits.val is None else TiledData(splits.val, tiling)
-    return dataclasses.replace(splits_as_tiles(splits, tiling), val=val)
+    val, test = (None if part is None else TiledData(part, tiling) for part in (splits.val, splits.test))
+    return dataclasses.replace(splits_as_tiles(splits, tiling), val=val, test=test)
 
 
 def _cut(record: Record, window: Window) -> tuple[Float32[Tensor, "G 4"], Bool[Tensor, " G"], Bool[Tensor, " G"]]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from dsla.data.image import decode_image
+from dsla.data.picture_file import SUFFIXES, several_pages
 from dsla.engine.detections import Detections, class_indices
 from dsla.engine.draw import draw_detections
 from dsla.engine.files import write_atomically
@@ -21,9 +22,6 @@ from dsla.errors import ConfigError, DataError
 __all__ = ["FORMATS", "FoundPictures", "Predictor", "Written", "find_pictures", "load", "predict_to_files"]
 
 FORMATS = ("images", "coco", "csv")
-SUFFIXES = frozenset(
-    (".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
-)
 
 
 class FoundPictures(NamedTuple):
@@ -46,6 +44,8 @@ class Written:
     """Pictures that could not be read, and why."""
     skipped: tuple[Path, ...]
     """Files in the given folders that are no pictures."""
+    notes: tuple[str, ...] = ()
+    """What was understood in reading the pictures, one sentence each."""
 
 
 def find_pictures(sources: Sequence[str | Path], exclude: Path | None = None) -> FoundPictures:
@@ -80,6 +80,7 @@ def predict_to_files(
     score_threshold: float = SCORE_THRESHOLD,
     classes: Sequence[str | int] | None = None,
     batch: int = 8,
+    max_pixels: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Written:
     """Find things in all pictures of the sources and write what was found.
@@ -92,6 +93,7 @@ def predict_to_files(
         score_threshold: what scores less is left out.
         classes: names or indices of the classes wanted; None for all.
         batch: pictures at a time.
+        max_pixels: larger pictures are refused before they are decoded; None for the model's own limit.
         progress: called with the number of pictures done and of all.
 
     A picture that cannot be read is listed in the result with its reason, and the rest is done. In the json,
@@ -109,7 +111,7 @@ def predict_to_files(
     names = _free_names(listed.pictures)
     numbered = list(enumerate(listed.pictures))
     for start in range(0, len(numbered), batch):
-        decoded = _decode(numbered[start : start + batch], failures)
+        decoded = _decode(numbered[start : start + batch], failures, max_pixels or predictor.limit)
         images = [image for _, image in decoded]
         sources_of = [str(listed.pictures[index]) for index, _ in decoded]
         for (index, image), all_classes in zip(
@@ -127,6 +129,7 @@ def predict_to_files(
         detections=sum(len(detections) for _, detections in found),
         failures=tuple(failures),
         skipped=tuple(listed.skipped),
+        notes=several_pages(listed.pictures),
     )
 
 
@@ -149,12 +152,14 @@ def _expand(source: str | Path) -> Iterator[tuple[Path, bool]]:
         raise DataError(f"{source}: no such file or folder; give pictures, folders, or patterns such as 'a/*.jpg'")
 
 
-def _decode(numbered: Iterable[tuple[int, Path]], failures: list[tuple[Path, str]]) -> list[tuple[int, Tensor]]:
+def _decode(
+    numbered: Iterable[tuple[int, Path]], failures: list[tuple[Path, str]], max_pixels: int | None
+) -> list[tuple[int, Tensor]]:
     """Decode what can be; the rest joins the failures."""
     decoded: list[tuple[int, Tensor]] = []
     for index, path in numbered:
         try:
-            decoded.append((index, decode_image(path)))
+            decoded.append((index, decode_image(path, max_pixels=max_pixels)))
         except DataError as error:  # noqa: PERF203  (each picture fails or not on its own)
             failures.append((path, str(error)))
     return decoded

@@ -39,6 +39,11 @@ class Predictor:
     device: torch.device
     file: ModelFile
 
+    @property
+    def limit(self) -> int | None:
+        """The most pixels of a picture, as in training; None for Pillow's limit."""
+        return self.config.data.max_pixels
+
     @overload
     def predict(
         self,
@@ -47,6 +52,7 @@ class Predictor:
         *,
         classes: Sequence[str | int] | None = ...,
         batch: int = ...,
+        max_pixels: int | None = ...,
     ) -> Detections: ...
 
     @overload
@@ -57,6 +63,7 @@ class Predictor:
         *,
         classes: Sequence[str | int] | None = ...,
         batch: int = ...,
+        max_pixels: int | None = ...,
     ) -> list[Detections]: ...
 
     def predict(
@@ -66,6 +73,7 @@ class Predictor:
         *,
         classes: Sequence[str | int] | None = None,
         batch: int = 8,
+        max_pixels: int | None = None,
     ) -> Detections | list[Detections]:
         """Find things in one picture, or in each of a list.
 
@@ -74,6 +82,7 @@ class Predictor:
             score_threshold: what scores less is left out.
             classes: names or indices of the classes wanted; None for all.
             batch: pictures at a time. It changes speed and memory, never the result beyond rounding.
+            max_pixels: larger pictures are refused before they are decoded; None for `limit`.
 
         Returns one `Detections` for one picture, a list in the same order for a list. Raises `DataError`
         where a picture cannot be read, and `ConfigError` for an unknown class, naming the nearest known one.
@@ -85,7 +94,7 @@ class Predictor:
         for start in range(0, len(pictures), batch):
             chunk = pictures[start : start + batch]
             names = [str(picture) if _is_path(picture) else None for picture in chunk]
-            decoded = [decode_image(picture) for picture in chunk]
+            decoded = [decode_image(picture, max_pixels=max_pixels or self.limit) for picture in chunk]
             found += self.predict_decoded(decoded, names, score_threshold, batch=batch)
         if wanted is not None:
             found = [detections.filter(classes=wanted) for detections in found]

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from dsla.config import Config, override, parse_config
-from dsla.data import DataSplits, DetectionData, open_data
+from dsla.data import DataSplits, DetectionData, hold_out, open_data
 from dsla.data.single_class import splits_as_single_class
 from dsla.engine.files import write_atomically
 from dsla.errors import ConfigError, DataError
@@ -189,7 +189,9 @@ def open_splits(plan: Plan, data: str | None = None) -> DataSplits:
 
 def open_planned(data: str, configs: Mapping[str, Config]) -> DataSplits:
     """Open the pictures as the settings want them."""
-    splits = open_data(data)
+    first = next(iter(configs.values())).data  # the same for all
+    splits = open_data(data, kind=first.kind, max_pixels=first.max_pixels)
+    splits = hold_out(splits, first.val_share, first.val_seed)
     single = any(config.data.single_class for config in configs.values())
     return splits_as_single_class(splits) if single else splits
 

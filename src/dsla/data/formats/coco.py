@@ -38,8 +38,8 @@ def find_jsons(root: Path) -> dict[Split, Path]:
         named = by_split(place, (file for file in files if file.is_file()))
         if named:
             return named
-    inside = {split: json_in(place) for split, place in split_folders(root).items()}
-    found = {split: file for split, file in inside.items() if file is not None}
+    inside: dict[Split, Path | None] = {split: json_in(place) for split, place in split_folders(root).items()}
+    found: dict[Split, Path] = {split: file for split, file in inside.items() if file is not None}
     if found:
         return found
     for place in (root, folder):

@@ -25,9 +25,7 @@ def is_picture(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122  (Path costs ten times as much)
 
 
-def image_records(
-    files: Sequence[Path | None], names: Sequence[str]
-) -> tuple[list[dict[str, Any]], list[Fault], tuple[str, ...]]:
+def image_records(files: Sequence[Path | None], names: Sequence[str]) -> tuple[list[dict[str, Any]], list[Fault]]:
     """Records of pictures, numbered from 1, with the size that each file's header gives.
 
     A picture that is missing or cannot be read has neither width nor height; the latter is also a fault.
@@ -36,11 +34,10 @@ def image_records(
         files: None where a picture is missing.
         names: of the pictures, in the same order.
 
-    Returns the records, the faults, and a note where files have several pages.
+    Returns the records and the faults.
     """
     records: list[dict[str, Any]] = [{"id": index, "file_name": name} for index, name in enumerate(names, start=1)]
     faults: list[Fault] = []
-    paged: list[Path] = []
     there = [index for index, file in enumerate(files) if file is not None]
     headers = read_headers(file for file in files if file is not None)
     for index, header in zip(there, headers, strict=True):
@@ -48,12 +45,9 @@ def image_records(
         assert file is not None
         if isinstance(header, Header):
             records[index]["height"], records[index]["width"] = header.size
-            if header.pages > 1:
-                paged.append(file)
         else:
             faults.append(Fault("picture-unreadable", str(file), _reason(file, header)))
-    notes = (f"{len(paged)} pictures have several pages; the first page is used (first {paged[0]}).",) if paged else ()
-    return records, faults, notes
+    return records, faults
 
 
 def _reason(file: Path, error: DataError) -> str:

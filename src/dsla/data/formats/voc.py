@@ -151,7 +151,7 @@ class _Part:
 
     def tables(self, names: Sequence[str], from_zero: bool) -> Tables:
         """Records of the part."""
-        images, faults, notes = self._images()
+        images, faults = self._images()
         row = {name: index for index, name in enumerate(names, start=1)}
         first = 0.0 if from_zero else 1.0
         annotations: list[dict[str, Any]] = []
@@ -185,19 +185,18 @@ class _Part:
             pictures=self.places,
             searched=self.pictures.folders,
             faults=(*faults, *self._without_annotation()),
-            notes=notes,
         )
 
-    def _images(self) -> tuple[list[dict[str, Any]], list[Fault], tuple[str, ...]]:
+    def _images(self) -> tuple[list[dict[str, Any]], list[Fault]]:
         """Records of the pictures: the size that the xml says, or where it says none, that of the picture's header."""
         sized = [file.size is not None for file in self.files]
         unsized = [None if has else place for has, place in zip(sized, self.places, strict=True)]
-        images, faults, notes = image_records(unsized, self.names)
+        images, faults = image_records(unsized, self.names)
         for image, path, file in zip(images, self.paths, self.files, strict=True):
             image[WHERE] = str(path)
             if file.size is not None:
                 image["height"], image["width"] = file.size
-        return images, faults, notes
+        return images, faults
 
     def _without_annotation(self) -> list[Fault]:
         if self.listed is not None:

@@ -122,7 +122,7 @@ class _Part:
         """Records of the part."""
         root = self.described.root
         there = [picture if picture.is_file() else None for picture in self.pictures]
-        images, unreadable, notes = image_records(there, [name_in(root, picture) for picture in self.pictures])
+        images, unreadable = image_records(there, [name_in(root, picture) for picture in self.pictures])
         annotations: list[dict[str, object]] = []
         faults = list(unreadable)
         for image, path, file in zip(images, self.label_paths, self.files, strict=True):
@@ -151,7 +151,7 @@ class _Part:
             pictures=there,
             searched=(),
             faults=(*faults, *self._orphans()),
-            notes=(*notes, *self._notes()),
+            notes=self._notes(),
         )
 
     def _notes(self) -> tuple[str, ...]:

@@ -71,6 +71,9 @@ def read_yaml(path: Path) -> Description:
     if not entries:
         raise DataError(f"{path}: names no pictures; expected a line such as `train: images/train`.")
     root, notes = _root(path, tree.get("path"), next(iter(entries.values())))
+    # Exporters name a test part whether they write one or not.
+    if any(_place(root, entry) is None for entry in entries.get("test", ())) and len(entries) > 1:
+        notes = (*notes, f"{path}: 'test' names {entries.pop('test')[0]!r}, which is not there; read without.")
     sources: dict[Split, tuple[Path, ...]] = {
         split: tuple(_find(path, root, split, entry) for entry in given) for split, given in entries.items()
     }
