@@ -10,7 +10,7 @@ from dsla.errors import ConfigError
 if TYPE_CHECKING:
     from dsla.data.tables import Kind
 
-DATA_HELP = "Folder, COCO json or data.yaml of labelled pictures, or 'scenes'."
+DATA_HELP = "Folder, COCO json or data.yaml of labelled pictures, 'scenes' or 'trees'."
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or the folder of a run.")]
 Assigner = Annotated[str | None, typer.Option(help="dsla, fcos, atss, tal ..., with its losses.")]

@@ -61,7 +61,7 @@ def train(
         _run_folder(resume) if resume else None, recipe, assigner, [config] if config else [], flags, set_ or [], start
     )
     if settings.data.path is None:
-        raise ConfigError("train: which pictures? Give a folder, as in `dsla train pictures/`, or `scenes`")
+        raise ConfigError("train: which pictures? Give a folder, as in `dsla train pictures/`, or `scenes` or `trees`")
     given = settings.data
     splits = open_data(settings.data.path, kind=given.kind, max_pixels=given.max_pixels)
     splits = hold_out(splits, given.val_share, given.val_seed)
