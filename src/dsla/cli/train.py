@@ -43,7 +43,7 @@ def train(
     """Train a detector on your own pictures."""
     from dsla.data import hold_out, open_data
     from dsla.data.single_class import splits_as_single_class
-    from dsla.engine.tiles import settle_tiles
+    from dsla.engine.tiled import settle_tiles
     from dsla.engine.train import train as run_training
     from dsla.report import write_run_plots
 

@@ -30,7 +30,7 @@ from dsla.engine.device import pick_device
 from dsla.engine.module import DetectionModule
 from dsla.engine.progress import hush_lightning
 from dsla.engine.results import detect_rows
-from dsla.engine.tiles import settle_tiles
+from dsla.engine.tiled import settle_tiles
 from dsla.errors import ConfigError
 from dsla.models import Detector
 

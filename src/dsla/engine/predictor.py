@@ -20,7 +20,7 @@ from dsla.engine.detections import Detections, class_indices
 from dsla.engine.device import pick_device
 from dsla.engine.evaluate import Evaluation, evaluate
 from dsla.engine.modelfile import ModelFile, read_model
-from dsla.engine.tiles import detect_tiled
+from dsla.engine.tiled import detect_tiled
 from dsla.errors import ConfigError, DataError, ModelError
 from dsla.models import Detected, Detector, detect
 from dsla.version import __version__

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dsla.data import Batch
 from dsla.data.tiled_picture import TiledPicture
-from dsla.engine.tiles import detect_tiled
+from dsla.engine.tiled import detect_tiled
 from dsla.models import Decoding, Detected, Detector, detect
 
 

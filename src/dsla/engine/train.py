@@ -42,7 +42,7 @@ from dsla.engine.predict import load
 from dsla.engine.processes import fit_or_say_why
 from dsla.engine.progress import EpochLines, StepBar, hush_lightning
 from dsla.engine.start import start_from
-from dsla.engine.tiles import settle_tiles
+from dsla.engine.tiled import settle_tiles
 from dsla.errors import ConfigError, DataError
 
 

@@ -17,7 +17,7 @@ from torch.profiler import ProfilerActivity, profile
 from dsla.config import Config
 from dsla.data import Batch, DataSplits, DetectionData, Resize
 from dsla.data.loader import PlainView
-from dsla.engine.tiles import settle_tiles
+from dsla.engine.tiled import settle_tiles
 from dsla.lab.measure import assignment_of, last_weights, write_json
 from dsla.lab.plan import Plan, PlannedRun
 from dsla.lab.subset import spread

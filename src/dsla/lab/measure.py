@@ -18,7 +18,7 @@ from dsla.data import Batch, DataSplits, DetectionData, Resize, val_loader
 from dsla.engine.device import pick_device
 from dsla.engine.evaluate import evaluate
 from dsla.engine.files import write_atomically
-from dsla.engine.tiles import settle_tiles
+from dsla.engine.tiled import settle_tiles
 from dsla.lab.subset import spread
 from dsla.models import Detector
 

@@ -16,10 +16,10 @@ from dsla.data.sample import Sample
 from dsla.data.scenes import Scenes
 from dsla.data.tiled_picture import TiledPicture
 from dsla.data.tiling import Tiling
-from dsla.engine import tiles
+from dsla.engine import tiled
 from dsla.engine.evaluate import counted_detections, evaluate
 from dsla.engine.predictor import load
-from dsla.engine.tiles import detect_tiled, merge_tiles, settle_tiles
+from dsla.engine.tiled import detect_tiled, merge_tiles, settle_tiles
 from dsla.errors import ConfigError
 from dsla.models import Decoding, Detected, Detector
 from dsla.recipes import recipe
@@ -60,7 +60,7 @@ def see(images, sizes, decoding):
 
 @pytest.fixture
 def eyes(monkeypatch):
-    monkeypatch.setattr(tiles, "detect", see)
+    monkeypatch.setattr(tiled, "detect", see)
     return SeesRectangles()
 
 
@@ -93,7 +93,7 @@ def test_objects_that_fit_into_the_overlap_are_found_once_wherever_they_lie(data
     # Tiles reach this network in their own pixels, the whole picture smaller.
     picture = TiledPicture(drawn(size, boxes, labels), tiling, Resize(side))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiles, "detect", see)
+        patch.setattr(tiled, "detect", see)
         found = detect_tiled(SeesRectangles(), picture, Decoding(), 4)
     if not tiling.cuts(size):
         return
