@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dsla.data import Resize, train_loader, val_loader
 from dsla.data.dataset import DataSplits, DetectionData, Record
-from dsla.data.loader import EpochBatches
+from dsla.data.epoch import EpochBatches
 from dsla.data.sample import Batch, Sample
 from dsla.data.tiled_picture import TiledPicture
 from dsla.data.tiles import TiledData, splits_as_tiles, wants_whole

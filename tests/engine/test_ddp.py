@@ -14,7 +14,7 @@ from PIL import Image
 
 from dsla.config import Config, override, parse_assignments
 from dsla.data import open_data
-from dsla.data.loader import EpochBatches
+from dsla.data.epoch import EpochBatches
 from dsla.engine.train import train
 from dsla.methods import with_assigner
 from dsla.recipes import recipe

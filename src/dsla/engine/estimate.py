@@ -30,7 +30,7 @@ from dsla.engine.device import pick_device
 from dsla.engine.module import DetectionModule
 from dsla.engine.progress import hush_lightning
 from dsla.engine.results import detect_rows
-from dsla.engine.tiled import settle_tiles
+from dsla.engine.tiled import finder, settle_tiles
 from dsla.errors import ConfigError
 from dsla.models import Detector
 
@@ -219,7 +219,7 @@ def _look(config: Config, splits: DataSplits, detector: Detector, device: torch.
         ids = range(detector.num_classes)
         size = config.data.batch
         for batch in val_loader(splits.val, batch=size, workers=0, resize=resize, tiling=config.data.tiling):
-            detect_rows(detector, batch.to(device), config.inference, ids, size)
+            detect_rows(finder(detector), batch, config.inference, ids, size)
             done += len(batch)
             if done >= 2 * config.data.batch:
                 break

@@ -21,6 +21,7 @@ from dsla.data.resize import Resize
 from dsla.data.tiling import Tiling
 from dsla.engine.confusion import confusion_matrix
 from dsla.engine.results import detect_rows
+from dsla.engine.tiled import finder
 from dsla.errors import DataError
 from dsla.models import Decoding, Detector
 
@@ -124,7 +125,7 @@ def evaluate(
         done = 0
         with torch.no_grad():
             for pictures in val_loader(data, batch=batch, workers=workers, resize=resize, tiling=tiling):
-                results += detect_rows(detector, pictures.to(place), decoding, category_ids, batch)
+                results += detect_rows(finder(detector), pictures, decoding, category_ids, batch)
                 done += len(pictures)
                 if progress is not None:
                     progress(done)

@@ -20,9 +20,9 @@ from dsla.engine.detections import Detections, class_indices
 from dsla.engine.device import pick_device
 from dsla.engine.evaluate import Evaluation, evaluate
 from dsla.engine.modelfile import ModelFile, read_model
-from dsla.engine.tiled import detect_tiled
+from dsla.engine.tiled import detect_tiled, finder
 from dsla.errors import ConfigError, DataError, ModelError
-from dsla.models import Detected, Detector, detect
+from dsla.models import Detected, Detector
 from dsla.version import __version__
 
 SCORE_THRESHOLD = 0.3
@@ -100,7 +100,6 @@ class Predictor:
             found = [detections.filter(classes=wanted) for detections in found]
         return found if several else found[0]
 
-    @torch.no_grad()
     def predict_decoded(
         self,
         images: Sequence[UInt8[Tensor, "3 _ _"]],
@@ -118,22 +117,21 @@ class Predictor:
         resize = Resize(self.config.data.imgsz, self.config.data.shorter)
         tiling = self.config.data.tiling
         decoding = replace(self.config.inference, score_threshold=score_threshold)
+        find = finder(self.detector)
         samples = [Sample.unlabelled(image, index) for index, image in enumerate(images)]
         found: dict[int, Detected] = {}
         plain: list[Sample] = []
         for sample in samples:
             if tiling is not None and tiling.cuts(sample.size):
                 picture = TiledPicture(sample, tiling, resize)
-                found[sample.image_id] = detect_tiled(self.detector, picture, decoding, batch)
+                found[sample.image_id] = detect_tiled(find, picture, decoding, batch)
             else:
                 plain.append(resize(sample))
         padded = [tuple(-(-side // DIVISOR) for side in sample.size) for sample in plain]
         for size in dict.fromkeys(padded):
             alike = [sample for sample, its in zip(plain, padded, strict=True) if its == size]
             pictures = Batch.collate(alike)
-            there = pictures.to(self.device)
-            output = self.detector(self.detector.preprocess(there.images, there.sizes))
-            for place, detected in enumerate(detect(output, there.sizes, decoding)):
+            for place, detected in enumerate(find(pictures.images, pictures.sizes, decoding)):
                 boxes = pictures.boxes_to_picture(place, detected.boxes.float().cpu())
                 found[pictures.image_ids[place]] = replace(detected, boxes=boxes)
         return [self._detections(found[index], sample, names[index]) for index, sample in enumerate(samples)]

@@ -3,34 +3,31 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from dsla.data import Batch
 from dsla.data.tiled_picture import TiledPicture
-from dsla.engine.tiled import detect_tiled
-from dsla.models import Decoding, Detected, Detector, detect
+from dsla.engine.tiled import Find, detect_tiled
+from dsla.models import Decoding, Detected
 
 
-@torch.no_grad()
 def detect_rows(
-    detector: Detector, pictures: Batch | TiledPicture, decoding: Decoding, category_ids: Sequence[int], batch: int
+    find: Find, pictures: Batch | TiledPicture, decoding: Decoding, category_ids: Sequence[int], batch: int
 ) -> list[dict[str, Any]]:
     """Find things in pictures, as rows of a COCO result file.
 
     Args:
-        detector: in evaluation mode, on the device of the pictures.
+        find: what finds things in a batch.
         pictures: a batch, or one picture that comes in tiles.
         decoding: how detections are chosen.
         category_ids: the data set's category id of each class.
         batch: tiles at a time.
     """
     if isinstance(pictures, TiledPicture):
-        found = detect_tiled(detector, pictures, decoding, batch)
+        found = detect_tiled(find, pictures, decoding, batch)
         return _rows(pictures.sample.image_id, found.boxes, found, category_ids)
-    output = detector(detector.preprocess(pictures.images, pictures.sizes))
-    return coco_results(pictures, detect(output, pictures.sizes, decoding), category_ids)
+    return coco_results(pictures, find(pictures.images, pictures.sizes, decoding), category_ids)
 
 
 def coco_results(batch: Batch, detected: Sequence[Detected], category_ids: Sequence[int]) -> list[dict[str, Any]]:

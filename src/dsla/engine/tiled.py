@@ -14,7 +14,8 @@ Where the picture ends, nothing is cut. A box counts as cut if it comes as near 
 Letters: N detections.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -56,26 +57,38 @@ def settle_tiles(config: Config, splits: DataSplits) -> tuple[Config, DataSplits
     return config, splits_as_tiles(splits, tiling)
 
 
-@torch.no_grad()
-def detect_tiled(detector: Detector, picture: TiledPicture, decoding: Decoding, batch: int) -> Detected:
+Find: TypeAlias = Callable[[Tensor, Tensor, Decoding], list[Detected]]
+"""What finds things in a batch: of padded pictures (B, 3, H, W) uint8 and their true sizes (B, 2)."""
+
+
+def finder(detector: Detector) -> Find:
+    """A network as such a function, where the network is; it has to be in evaluation mode."""
+
+    @torch.no_grad()
+    def find(images: Tensor, sizes: Tensor, decoding: Decoding) -> list[Detected]:
+        device = next(detector.parameters()).device
+        images, sizes = images.to(device, non_blocking=True), sizes.to(device, non_blocking=True)
+        return detect(detector(detector.preprocess(images, sizes)), sizes, decoding)
+
+    return find
+
+
+def detect_tiled(find: Find, picture: TiledPicture, decoding: Decoding, batch: int) -> Detected:
     """Find things in a picture by its tiles.
 
     Args:
-        detector: in evaluation mode.
+        find: what finds things in a batch of tiles.
         picture: larger than a tile.
         decoding: thresholds and limits of each tile; the picture as a whole has no limit of its own.
         batch: tiles at a time.
 
     Returns detections in the picture's own pixels, on the CPU, best first.
     """
-    device = next(detector.parameters()).device
     size = picture.sample.size
     parts: list[Detected] = []
     places: list[Window] = []
     for tiles, windows in picture.batches(batch):
-        there = tiles.to(device)
-        output = detector(detector.preprocess(there.images, there.sizes))
-        for index, found in enumerate(detect(output, there.sizes, decoding)):
+        for index, found in enumerate(find(tiles.images, tiles.sizes, decoding)):
             boxes = tiles.boxes_to_picture(index, found.boxes.float().cpu())
             shift = boxes.new_tensor([windows[index].left, windows[index].top] * 2)
             parts.append(Detected(boxes + shift, found.scores.float().cpu(), found.labels.cpu()))
