@@ -17,7 +17,7 @@ import yaml
 from commands import TINY, tiny_flags
 from PIL import Image
 
-from dsla.data.loader import EpochBatches
+from dsla.data.epoch import EpochBatches
 
 pytestmark = pytest.mark.slow
 

@@ -35,7 +35,8 @@ def tell_start(settings: "Config", splits: "DataSplits", folder: Path | None, od
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     val = f"{len(splits.val)} to validate" if splits.val else "none to validate, so the AP will not be known"
     test = f", {len(splits.test)} to test" if splits.test else ""
-    say(f"{splits.path or 'built-in scenes'}: {len(splits.train)} pictures to train, {val}{test}{format_of(splits)}")
+    source = splits.path or f"built-in {splits.kind}"
+    say(f"{source}: {len(splits.train)} pictures to train, {val}{test}{format_of(splits)}")
     say(f"{len(names)} classes: {shown}")
     tell_notes(splits, splits.train, splits.val)
     if odd:
@@ -71,8 +72,8 @@ def format_of(splits: "DataSplits") -> str:
 
 def tell_notes(splits: "DataSplits", *parts: "DetectionData | None") -> None:
     """What was altered on reading pictures and boxes, and a name that could be misunderstood."""
-    if splits.kind == "scenes" and Path("scenes").is_dir():
-        note("'scenes' is the built-in data set; for the folder of that name give ./scenes")
+    if splits.path is None and Path(splits.kind).is_dir():
+        note(f"'{splits.kind}' is the built-in data set; for the folder of that name give ./{splits.kind}")
     told = [*splits.notes, *(each for part in parts if part is not None for each in part.notes)]
     for each in dict.fromkeys(told):  # two parts of one whole say the same
         note(each)

@@ -13,7 +13,8 @@ import torch
 from dsla.data.augment import Augment
 from dsla.data.coco import CocoData
 from dsla.data.dataset import open_data
-from dsla.data.loader import EpochBatches, TrainView, train_loader, val_loader
+from dsla.data.epoch import EpochBatches
+from dsla.data.loader import TrainView, train_loader, val_loader
 from dsla.data.resize import Resize
 from dsla.data.sample import Batch
 from dsla.errors import ConfigError, DataError

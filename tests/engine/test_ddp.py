@@ -14,7 +14,7 @@ from PIL import Image
 
 from dsla.config import Config, override, parse_assignments
 from dsla.data import open_data
-from dsla.data.loader import EpochBatches
+from dsla.data.epoch import EpochBatches
 from dsla.engine.train import train
 from dsla.methods import with_assigner
 from dsla.recipes import recipe
@@ -35,6 +35,7 @@ CONFIGS = {
     "fcos": settings(
         "fcos", "data.group_by_ratio=true", "train.accumulate=2", "train.epochs=20", "train.evaluate_every=20"
     ),
+    "tiles": settings("dsla", "data.tile=60", "train.epochs=4", "train.evaluate_every=4"),
 }
 
 

@@ -84,7 +84,7 @@ def _at_least(least: int, flag: str, number: int | None) -> None:
 def _tell_plan(plan: "Plan", splits: "DataSplits") -> None:
     """What is compared, on what, and where to."""
     pictures = f"{len(splits.train)} pictures to train, {len(splits.val or ())} to compare on"
-    say(f"{splits.path or 'built-in scenes'}: {pictures}{format_of(splits)}")
+    say(f"{splits.path or f'built-in {splits.kind}'}: {pictures}{format_of(splits)}")
     tell_notes(splits, splits.train, splits.val)
     epochs = next(iter(plan.configs.values())).train.epochs
     say(f"{', '.join(plan.configs)}; seeds {', '.join(map(str, plan.seeds))}; {epochs} epochs")

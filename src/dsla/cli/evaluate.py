@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dsla.cli.options import Batch, Data, Device, KindName, MaxPixels, Model, kind_of
+from dsla.cli.options import Batch, Data, Device, KindName, MaxPixels, Model, Tile, kind_of
 from dsla.terminal import format_of, note, progress, say, tell_evaluation, tell_notes
 
 
@@ -14,6 +14,7 @@ def evaluate(
     data: Data,
     split: Annotated[str, typer.Option(help="val, train or test.")] = "val",
     out: Annotated[Path | None, typer.Option(help="Also write the results as json here.")] = None,
+    tile: Tile = None,
     batch: Batch = 8,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load pictures; 0 for none.")] = 2,
     device: Device = "auto",
@@ -28,6 +29,8 @@ def evaluate(
     from dsla.engine.predict import load
 
     predictor = load(model, device)
+    if tile is not None:
+        predictor = predictor.tiled(tile or None)
     trained = predictor.config.data
     same = same_source(trained.path, data)
     format_ = kind_of(kind) or (trained.kind if same else None)
@@ -35,7 +38,8 @@ def evaluate(
     if same:
         splits = hold_out(splits, trained.val_share, trained.val_seed)
     pictures = splits.part(split)
-    say(f"{predictor.file.path} on {splits.path or 'built-in scenes'}: {len(pictures)} pictures{format_of(splits)}")
+    source = splits.path or f"built-in {splits.kind}"
+    say(f"{predictor.file.path} on {source}: {len(pictures)} pictures{format_of(splits)}")
     if pictures is splits.train and split == "val":
         note(f"{data} has no validation pictures of its own; these are all it has")
     tell_notes(splits, pictures)

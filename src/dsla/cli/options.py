@@ -10,7 +10,7 @@ from dsla.errors import ConfigError
 if TYPE_CHECKING:
     from dsla.data.tables import Kind
 
-DATA_HELP = "Folder, COCO json or data.yaml of labelled pictures, or 'scenes'."
+DATA_HELP = "Folder, COCO json or data.yaml of labelled pictures, 'scenes' or 'trees'."
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or the folder of a run.")]
 Assigner = Annotated[str | None, typer.Option(help="dsla, fcos, atss, tal ..., with its losses.")]
@@ -27,6 +27,11 @@ MaxPixels = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Refuse larger pictures; 179 million by default.")
 ]
 Batch = Annotated[int, typer.Option(min=1, help="Pictures at a time.")]
+
+Tile = Annotated[
+    int | None,
+    typer.Option(min=0, help="Cut larger pictures into tiles of this side, in pixels; 0: never."),
+]
 
 
 def kind_of(name: str | None) -> "Kind | None":

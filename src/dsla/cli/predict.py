@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dsla.cli.options import Batch, Device, MaxPixels, Model, words
+from dsla.cli.options import Batch, Device, MaxPixels, Model, Tile, words
 from dsla.terminal import complain, note, progress, say
 
 
@@ -16,6 +16,7 @@ def predict(
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Leave out boxes with lower scores.")] = 0.3,
     classes: Annotated[str | None, typer.Option(help="Only these classes, with commas between.")] = None,
     formats: Annotated[str, typer.Option("--format", help="Any of images,coco,csv.")] = "images,coco,csv",
+    tile: Tile = None,
     batch: Batch = 8,
     device: Device = "auto",
     max_pixels: MaxPixels = None,
@@ -24,6 +25,8 @@ def predict(
     from dsla.engine.predict import load, predict_to_files
 
     predictor = load(model, device)
+    if tile is not None:
+        predictor = predictor.tiled(tile or None)
     with progress("predicting") as advance:
         written = predict_to_files(
             predictor,

@@ -46,6 +46,7 @@ def train(
     from dsla.data import Resize, hold_out, open_data
     from dsla.data.check import warnings_in
     from dsla.data.single_class import splits_as_single_class
+    from dsla.engine.tiled import settle_tiles
     from dsla.engine.train import train as run_training
     from dsla.report import write_run_plots
 
@@ -70,7 +71,7 @@ def train(
         _run_folder(resume) if resume else None, recipe, assigner, [config] if config else [], flags, set_ or [], start
     )
     if settings.data.path is None:
-        raise ConfigError("train: which pictures? Give a folder, as in `dsla train pictures/`, or `scenes`")
+        raise ConfigError("train: which pictures? Give a folder, as in `dsla train pictures/`, or `scenes` or `trees`")
     given = settings.data
     first = _rank() == 0
     odd: list[Finding] = []
@@ -83,13 +84,14 @@ def train(
     splits = hold_out(splits, given.val_share, given.val_seed)
     if settings.data.single_class:
         splits = splits_as_single_class(splits)
+    settings, splits = settle_tiles(settings, splits)
     if dry_run:
         from dsla.engine.estimate import estimate
 
         tell_start(settings, splits, out or resume, odd)
         tell_tables(estimate(settings, splits).table())
         return
-    folder = _run_folder(resume) if resume else out or _new_folder(settings, splits.path)
+    folder = _run_folder(resume) if resume else out or _new_folder(settings, splits.path, splits.kind)
     if first:
         tell_start(settings, splits, folder, odd)
     try:
@@ -115,14 +117,14 @@ def _run_folder(named: Path) -> Path:
     return folder
 
 
-def _new_folder(settings: "Config", path: Path | None) -> Path:
+def _new_folder(settings: "Config", path: Path | None, kind: str) -> Path:
     """runs/DATA-RECIPE-ASSIGNER, with the first free number behind; the same in all processes of a run."""
     if _rank() > 0:
         if RUN_FOLDER not in os.environ:
             raise ConfigError("--out: needed where the processes of a run are not started by `dsla train` itself")
         return Path(os.environ[RUN_FOLDER])
     named = path if path is None or path.exists() else path.parent  # a pattern of shards
-    data = named.resolve().stem if named is not None else "scenes"
+    data = named.resolve().stem if named is not None else kind
     name = f"{data}-{settings.recipe}-{settings.assigner.name}"
     number, folder = 1, Path("runs") / name
     while folder.exists():

@@ -11,6 +11,7 @@ from dsla.criterion import BoxWeighting, Criterion, QualityTarget
 from dsla.data.augment import Augment
 from dsla.data.cache import CacheKind
 from dsla.data.tables import Kind
+from dsla.data.tiling import SMALLEST, Tiling
 from dsla.losses import AnyBoxLoss, AnyClassLoss, GIoULoss, QualityFocal
 from dsla.models import Decoding, Detector
 
@@ -42,12 +43,28 @@ class DataSettings(Settings):
     workers: int = Field(default=2, ge=0, description="processes that load pictures; 0 loads in the main one")
     group_by_ratio: bool = Field(default=False, description="batches of wide or of high pictures: less padding")
     single_class: bool = Field(default=False, description="all classes as one, named object")
+    tile: int | None = Field(
+        default=None,
+        ge=SMALLEST,
+        description="side of the tiles that larger pictures are cut into, in their pixels",
+    )
+    tile_overlap: float = Field(default=0.2, ge=0, le=0.75, description="share of a tile that its neighbour shows too")
+    tile_whole: bool | None = Field(
+        default=None, description="whole pictures too, for what no tile shows whole; null: where boxes are that large"
+    )
     shuffle_buffer: int = Field(default=1000, ge=1, description="of shards: samples each worker holds to shuffle")
     cache: CacheKind = Field(default="none", description="keep decoded pictures: none, memory or disk")
     cache_folder: str | None = Field(
         default=None, description="for cache=disk; null: dsla/pictures in the user's cache"
     )
     augment: Augment = Field(default_factory=Augment)
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """How pictures are cut; whole ones are looked at too unless it is said or was found that none needs it."""
+        if self.tile is None:
+            return None
+        return Tiling(self.tile, self.tile_overlap, self.tile_whole is not False)
 
 
 class ModelSettings(Settings):

@@ -94,7 +94,7 @@ class DataSplits:
 
     train: DetectionData
     val: DetectionData | None
-    kind: Literal["scenes", "coco", "yolo", "voc", "shards"]
+    kind: Literal["scenes", "trees", "coco", "yolo", "voc", "shards"]
     path: Path | None
     test: DetectionData | None = None
     notes: tuple[str, ...] = ()
@@ -122,11 +122,11 @@ def open_data(
     max_pixels: int | None = None,
     look: "Callable[[SplitTables], object] | None" = None,
 ) -> DataSplits:
-    """Open the built-in data set `scenes`, labelled pictures in any known format, or tar shards.
+    """Open a built-in data set, `scenes` or `trees`, labelled pictures in any known format, or tar shards.
 
     Args:
-        path: "scenes" (400 generated pictures to train on, 100 others for validation), a folder, a COCO json
-            file, a YOLO data.yaml, or a pattern of tar files.
+        path: "scenes" (400 generated pictures to train on, 100 others for validation), "trees" (see
+            `dsla.data.trees`), a folder, a COCO json file, a YOLO data.yaml, or a pattern of tar files.
         seed: decides which scenes are generated; files do not depend on it.
         kind: format of the files, "coco", "yolo" or "voc", where it cannot be found out.
         max_pixels: larger pictures are refused before they are decoded; None for Pillow's limit, 179 million.
@@ -141,6 +141,10 @@ def open_data(
 
         train = Scenes(count=SCENES_TRAIN, seed=seed)
         return DataSplits(train, Scenes(count=SCENES_VAL, seed=seed + SCENES_VAL_SEED), "scenes", None)
+    from dsla.data.trees import is_trees, open_trees
+
+    if is_trees(str(path)):
+        return open_trees(str(path))
     path = Path(path)
     from dsla.data.shards import is_shards, open_shards
 

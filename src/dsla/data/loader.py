@@ -15,14 +15,15 @@ from torch.utils.data import DataLoader, Dataset
 
 from dsla.data.augment import Augment
 from dsla.data.dataset import DetectionData, StreamedData
+from dsla.data.epoch import EpochBatches
 from dsla.data.mosaic import mosaic
 from dsla.data.resize import Resize, one_of, several_sizes
 from dsla.data.sample import DIVISOR, Batch, Sample
 from dsla.data.stream import StreamLoader
+from dsla.data.tiled_picture import TiledPicture
+from dsla.data.tiles import TiledData
+from dsla.data.tiling import Tiling
 from dsla.errors import ConfigError, DslaError
-
-# Keeps the order of an epoch apart from the stream of its picture number 0, 1, ...
-_ORDER = 2**32
 
 
 class TrainView(Dataset[Sample]):
@@ -84,100 +85,52 @@ class PlainView(Dataset[Sample]):
         return self.resize(self.data.sample(index))
 
 
-class EpochBatches:
-    """Shuffled batches of (epoch, index), in an order that is a pure function of seed and epoch.
+class TiledView(Dataset["Sample | TiledPicture"]):
+    """The same, but for pictures larger than a tile, which come as they are and how they are to be cut."""
 
-    Of each global batch, rank r of `world` processes takes every `world`-th element from the r-th. A last
-    batch that is not full is left out, unless it is the only one; `drop_last=False` keeps it as long as each
-    rank gets something of it.
-
-    With groups, as many batches as possible are of one group; what is left over of all groups makes mixed batches.
-    Which pictures an epoch goes without does not depend on the groups.
-
-    Args:
-        length: number of pictures.
-        batch: pictures of a global batch, over all processes.
-        groups: of each picture.
-    """
-
-    def __init__(
-        self,
-        length: int,
-        batch: int,
-        seed: int,
-        *,
-        drop_last: bool = True,
-        rank: int = 0,
-        world: int = 1,
-        groups: Sequence[int] | None = None,
-    ) -> None:
-        if batch < world or length < world:
-            raise ConfigError(
-                f"batch={batch} of {length} pictures for {world} processes: each process needs at least "
-                "one picture of every batch. Use fewer processes or a greater batch."
-            )
-        self.length, self.batch, self.seed = length, batch, seed
-        self.rank, self.world, self.epoch = rank, world, 0
-        self.groups = None if groups is None else np.asarray(groups)
-        full, rest = divmod(length, batch)
-        self._count = full + (rest >= world and (not drop_last or full == 0))
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order the next iteration follows."""
-        self.epoch = epoch
-
-    @property
-    def sampler(self) -> "EpochBatches":
-        """Itself: Lightning looks for `set_epoch` on `batch_sampler.sampler`."""
-        return self
+    def __init__(self, data: DetectionData, resize: Resize, tiling: Tiling) -> None:
+        self.data, self.resize, self.tiling = data, resize, tiling
 
     def __len__(self) -> int:
-        return self._count
+        return len(self.data)
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        rng = np.random.default_rng((self.seed, self.epoch, _ORDER))
-        order = rng.permutation(self.length)
-        full = self.length // self.batch * self.batch
-        if self.groups is not None and full:
-            order = np.concatenate([self._grouped(order[:full], self.groups, rng), order[full:]])
-        for start in range(0, self._count * self.batch, self.batch):
-            mine = order[start : start + self.batch][self.rank :: self.world].tolist()
-            yield [(self.epoch, index) for index in mine]
-
-    def _grouped(self, order: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Rearrange whole batches' worth of pictures into batches of one group, and the batches at random."""
-        parts = [order[groups[order] == group] for group in np.unique(groups)]
-        ends = [len(part) // self.batch * self.batch for part in parts]
-        alike = [part[:end] for part, end in zip(parts, ends, strict=True)]
-        left = [part[end:] for part, end in zip(parts, ends, strict=True)]
-        return rng.permutation(np.concatenate([*alike, *left]).reshape(-1, self.batch)).reshape(-1)
+    def __getitem__(self, index: int) -> Sample | TiledPicture:
+        sample = self.data.sample(index)
+        return TiledPicture(sample, self.tiling, self.resize) if self.tiling.cuts(sample.size) else self.resize(sample)
 
 
-class _Careful(Dataset["Sample | DslaError"]):
+_AnyView = TrainView | PlainView | TiledView
+_Item = Sample | TiledPicture | DslaError
+
+
+class _Careful(Dataset[_Item]):
     """Hands an error on as a value: a worker's exception would come back buried in its traceback."""
 
-    def __init__(self, view: TrainView | PlainView) -> None:
+    def __init__(self, view: _AnyView) -> None:
         self.view = view
 
     def __len__(self) -> int:
         return len(self.view)
 
-    def __getitem__(self, key: Any) -> Sample | DslaError:
+    def __getitem__(self, key: Any) -> _Item:
         try:
             return self.view[key]
         except DslaError as error:
             return error
 
 
-def _collate(items: list[Sample | DslaError]) -> Batch | DslaError:
-    samples = [item for item in items if isinstance(item, Sample)]
-    if len(samples) < len(items):
-        return next(item for item in items if isinstance(item, DslaError))
-    return Batch.collate(samples)
+def _collate(items: list[_Item]) -> Batch | TiledPicture | DslaError:
+    for item in items:
+        if isinstance(item, DslaError | TiledPicture):  # the latter comes alone
+            return item
+    return Batch.collate([item for item in items if isinstance(item, Sample)])
 
 
-class BatchLoader(DataLoader[Batch]):
-    """A DataLoader of `Batch`; an error that a user can put right is raised as itself, from workers too."""
+class BatchLoader(DataLoader[Any]):
+    """A DataLoader of `Batch`, or `TiledPicture` where tiles are wanted.
+
+    An error that a user can put right is raised as itself, from workers too.
+    """
 
     def __iter__(self) -> Any:
         return self._raising(super().__iter__())
@@ -193,7 +146,7 @@ class BatchLoader(DataLoader[Batch]):
             yield batch
 
 
-def _loader(view: TrainView | PlainView, batches: Any, workers: int) -> BatchLoader:
+def _loader(view: _AnyView, batches: Any, workers: int) -> BatchLoader:
     return BatchLoader(
         _Careful(view),  # pyright: ignore[reportArgumentType]  # items become batches in `_collate`
         batch_sampler=batches,
@@ -250,12 +203,22 @@ def train_loader(
             buffer=buffer,
         )
     groups = [_wide(data.record(index).size) for index in range(len(data))] if group_by_ratio else None
-    batches = EpochBatches(len(data), batch, seed, rank=rank, world=world, groups=groups)
+    owners, at_a_time = (data.owners, data.pictures_at_a_time) if isinstance(data, TiledData) else (None, 1)
+    batches = EpochBatches(
+        len(data), batch, seed, rank=rank, world=world, groups=groups, owners=owners, at_a_time=at_a_time
+    )
     return _loader(TrainView(data, augment, resize, seed, epochs, shorter_choices), batches, workers)
 
 
 def val_loader(
-    data: DetectionData, *, batch: int, workers: int, resize: Resize, rank: int = 0, world: int = 1
+    data: DetectionData,
+    *,
+    batch: int,
+    workers: int,
+    resize: Resize,
+    rank: int = 0,
+    world: int = 1,
+    tiling: Tiling | None = None,
 ) -> BatchLoader:
     """Every picture once, not augmented; rank r takes every `world`-th batch.
 
@@ -266,13 +229,21 @@ def val_loader(
 
     Args:
         batch: pictures of a batch of this process, at most.
+        tiling: how pictures are cut that are larger than a tile; each of them comes alone, as a `TiledPicture`.
     """
     by_size: dict[tuple[int, int], list[int]] = {}
+    alone: list[list[int]] = []
     for index in range(len(data)):
-        height, width = resize.target(data.record(index).size)
+        size = data.record(index).size
+        if tiling is not None and tiling.cuts(size):
+            alone.append([index])
+            continue
+        height, width = resize.target(size)
         by_size.setdefault((-(-height // DIVISOR), -(-width // DIVISOR)), []).append(index)
     batches = [alike[start : start + batch] for alike in by_size.values() for start in range(0, len(alike), batch)]
-    return _loader(PlainView(data, resize), batches[rank::world] or batches[:1], workers)
+    batches += alone
+    view = PlainView(data, resize) if tiling is None else TiledView(data, resize, tiling)
+    return _loader(view, batches[rank::world] or batches[:1], workers)
 
 
 def _wide(size: tuple[int, int]) -> int:

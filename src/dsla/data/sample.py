@@ -48,6 +48,19 @@ class Sample:
         """(h, w) of `image`."""
         return self.image.shape[1], self.image.shape[2]
 
+    @staticmethod
+    def unlabelled(image: UInt8[Tensor, "3 H W"], image_id: int = 0, name: str = "") -> "Sample":
+        """A picture of which no truth is known."""
+        return Sample(
+            image=image,
+            boxes=torch.zeros(0, 4),
+            labels=torch.zeros(0, dtype=torch.int64),
+            ignore=torch.zeros(0, dtype=torch.bool),
+            image_id=image_id,
+            name=name,
+            original_size=(image.shape[1], image.shape[2]),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:

@@ -73,7 +73,7 @@ class SingleClassStream(SingleClass):
 
 def as_single_class(data: DetectionData) -> DetectionData:
     """The data set with one class; one that is so already comes back as it is."""
-    if isinstance(data, SingleClass):
+    if data.class_names == SingleClass.class_names:
         return data
     return SingleClassStream(data) if isinstance(data, StreamedData) else SingleClass(data)
 

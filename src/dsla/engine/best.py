@@ -20,10 +20,11 @@ class KeepBest(Callback):
         truth: ground truth of the validation split in COCO form.
         out: the run's folder.
         describe: settings, class names and preprocessing that go into the model file.
+        max_detections: best detections of a picture that count.
     """
 
-    def __init__(self, truth: dict[str, Any], out: Path, describe: Description) -> None:
-        self.truth, self.out, self.describe = truth, out, describe
+    def __init__(self, truth: dict[str, Any], out: Path, describe: Description, max_detections: int = 100) -> None:
+        self.truth, self.out, self.describe, self.max_detections = truth, out, describe, max_detections
         self.best_ap = -1.0
         self.best_epoch = -1
         self.last: dict[str, float | None] = {}
@@ -41,7 +42,7 @@ class KeepBest(Callback):
         if trainer.sanity_checking:
             return
         rows = _gather(self._rows)
-        evaluation = evaluate_detections(self.truth, rows)
+        evaluation = evaluate_detections(self.truth, rows, max_detections=self.max_detections)
         self.last = {name: getattr(evaluation, name) for name in ("AP", "AP50", "AP75", "APs", "APm", "APl")}
         for name in ("AP", "AP50", "AP75"):
             pl_module.log(f"val/{name}", float(getattr(evaluation, name) or 0.0), prog_bar=name == "AP")

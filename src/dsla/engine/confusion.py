@@ -11,8 +11,6 @@ from typing import Any
 import hotcoco
 import numpy as np
 
-_MAX_DETECTIONS = 100
-
 
 def confusion_matrix(
     truth: Mapping[str, Any],
@@ -21,6 +19,7 @@ def confusion_matrix(
     *,
     iou: float = 0.5,
     score: float = 0.3,
+    max_detections: int = 100,
 ) -> dict[str, Any]:
     """Count pairs of (true class, predicted class) over a data set.
 
@@ -31,6 +30,7 @@ def confusion_matrix(
         class_names: name by category id.
         iou: overlap from which a detection is about a true box.
         score: detections below it do not count.
+        max_detections: best detections of a picture that count.
 
     Returns `class_names` in the order of the rows, `matrix[true][predicted]` with background as its last row
     (invented) and column (missed), and `iou` and `score` as given.
@@ -38,7 +38,7 @@ def confusion_matrix(
     sure = [dict(entry) for entry in results if entry["score"] >= score]
     coco = hotcoco.COCO(dict(truth))
     scorer = hotcoco.COCOeval(coco, coco.load_res(_outside_crowds(truth, sure, iou)), "bbox")
-    counted = scorer.confusion_matrix(iou_thr=iou, max_det=_MAX_DETECTIONS)
+    counted = scorer.confusion_matrix(iou_thr=iou, max_det=max_detections)
     return {
         "class_names": [class_names[category] for category in counted["cat_ids"]],
         "matrix": counted["matrix"].tolist(),

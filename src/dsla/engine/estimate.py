@@ -29,8 +29,10 @@ from dsla.engine.averaging import AveragedWeights
 from dsla.engine.device import pick_device
 from dsla.engine.module import DetectionModule
 from dsla.engine.progress import hush_lightning
+from dsla.engine.results import detect_rows
+from dsla.engine.tiled import finder, settle_tiles
 from dsla.errors import ConfigError
-from dsla.models import Detector, detect
+from dsla.models import Detector
 
 STEPS = 5  # timed ones; one more goes before them
 
@@ -101,6 +103,7 @@ def estimate(config: Config, splits: DataSplits) -> Estimate:
     Raises:
         ConfigError: settings that the run would not start with either, or not even one picture fits.
     """
+    config, splits = settle_tiles(config, splits)
     device = pick_device(config.train.device)
     world = config.train.devices * config.train.nodes
     share = len(range(0, config.data.batch, world))
@@ -213,9 +216,10 @@ def _look(config: Config, splits: DataSplits, detector: Detector, device: torch.
     detector.to(device).eval()
     done, began = 0, time.monotonic()
     with torch.no_grad():
-        for batch in val_loader(splits.val, batch=config.data.batch, workers=0, resize=resize):
-            batch = batch.to(device)
-            detect(detector(detector.preprocess(batch.images, batch.sizes)), batch.sizes, config.inference)
+        ids = range(detector.num_classes)
+        size = config.data.batch
+        for batch in val_loader(splits.val, batch=size, workers=0, resize=resize, tiling=config.data.tiling):
+            detect_rows(finder(detector), batch, config.inference, ids, size)
             done += len(batch)
             if done >= 2 * config.data.batch:
                 break

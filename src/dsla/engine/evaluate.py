@@ -18,10 +18,12 @@ from rich.table import Table
 from dsla.data.dataset import DetectionData
 from dsla.data.loader import val_loader
 from dsla.data.resize import Resize
+from dsla.data.tiling import Tiling
 from dsla.engine.confusion import confusion_matrix
-from dsla.engine.results import coco_results
+from dsla.engine.results import detect_rows
+from dsla.engine.tiled import finder
 from dsla.errors import DataError
-from dsla.models import Decoding, Detector, detect
+from dsla.models import Decoding, Detector
 
 MAX_DETECTIONS = (1, 10, 100)
 SMALL, LARGE = 32**2, 96**2
@@ -64,7 +66,8 @@ class Evaluation:
         counts = self.protocol["counts"]
         return (
             f"COCO protocol: IoU .50:.05:.95, area small < 32² < medium < 96² < large, "
-            f"maxDets {'/'.join(map(str, MAX_DETECTIONS))}, crowds ignored; {counts['pictures']} pictures, "
+            f"maxDets {'/'.join(map(str, self.protocol['max_detections']))}, crowds ignored; "
+            f"{counts['pictures']} pictures, "
             f"{counts['boxes']} boxes + {counts['crowds']} crowd, {counts['classes']} classes"
         )
 
@@ -92,6 +95,7 @@ def evaluate(
     decoding: Decoding = _DECODING,
     device: torch.device | str | None = None,
     progress: Callable[[int], object] | None = None,
+    tiling: Tiling | None = None,
 ) -> tuple[Evaluation, list[dict[str, Any]]]:
     """Run a detector over all pictures of a data set and compare what it finds with the truth.
 
@@ -104,6 +108,7 @@ def evaluate(
         decoding: how detections are chosen; AP wants a low score threshold.
         device: where to compute; None is where the detector is.
         progress: called after each batch with the number of pictures done.
+        tiling: how pictures are cut that are larger than a tile; truth stays that of whole pictures.
 
     Returns the figures, and the detections as COCO-result entries in each picture's own pixels.
     """
@@ -119,24 +124,32 @@ def evaluate(
     try:
         done = 0
         with torch.no_grad():
-            for pictures in val_loader(data, batch=batch, workers=workers, resize=resize):
-                pictures = pictures.to(place)
-                output = detector(detector.preprocess(pictures.images, pictures.sizes))
-                found = detect(output, pictures.sizes, decoding)
-                results += coco_results(pictures, found, category_ids)
+            for pictures in val_loader(data, batch=batch, workers=workers, resize=resize, tiling=tiling):
+                results += detect_rows(finder(detector), pictures, decoding, category_ids, batch)
                 done += len(pictures)
                 if progress is not None:
                     progress(done)
     finally:
         detector.train(training)
     results.sort(key=lambda row: row["image_id"])
-    return evaluate_detections(truth, results), results
+    return evaluate_detections(truth, results, max_detections=counted_detections(truth, decoding, tiling)), results
+
+
+def counted_detections(truth: Mapping[str, Any], decoding: Decoding, tiling: Tiling | None) -> int:
+    """How many detections of a picture count: all that may be given, and COCO's 100 at least.
+
+    A picture of many tiles may hold hundreds of objects, which COCO's limit would hide.
+    """
+    sizes = {(image["height"], image["width"]) for image in truth["images"]} if tiling is not None else set()
+    views = [len(tiling.windows(size)) + tiling.whole for size in sizes if tiling.cuts(size)] if tiling else []
+    return max(MAX_DETECTIONS[-1], decoding.max_detections * max(views, default=1))
 
 
 def evaluate_detections(
     truth: Mapping[str, Any],
     results: Sequence[Mapping[str, Any]],
     *,
+    max_detections: int = MAX_DETECTIONS[-1],
     confusion_iou: float = 0.5,
     confusion_score: float = 0.3,
 ) -> Evaluation:
@@ -145,6 +158,7 @@ def evaluate_detections(
     Args:
         truth: `images`, `annotations` and `categories` of COCO's format; `iscrowd` boxes are ignore regions.
         results: `image_id`, `category_id`, `bbox` as [x, y, width, height] in pixels, `score`; may be empty.
+        max_detections: best detections of a picture and class that count; COCO's protocol is 100, and AR100 stays so.
         confusion_iou: overlap from which the confusion matrix counts a detection as being about a true box.
         confusion_score: detections below this score stay out of the confusion matrix (never out of AP).
 
@@ -154,6 +168,8 @@ def evaluate_detections(
     names = _category_names(truth["categories"])
     coco = hotcoco.COCO(dict(truth))
     scorer = hotcoco.COCOeval(coco, coco.load_res([dict(entry) for entry in results]), "bbox")
+    limits = tuple(dict.fromkeys((*MAX_DETECTIONS, max(max_detections, MAX_DETECTIONS[-1]))))
+    scorer.params.max_dets = list(limits)
     scorer.evaluate()
     scorer.accumulate()
     counted = scorer.eval
@@ -168,9 +184,11 @@ def evaluate_detections(
     return Evaluation(
         **_figures(precision, recall),
         per_class=per_class,
-        protocol=_protocol(truth, results, sum(boxes.values()), len(with_truth)),
+        protocol=_protocol(truth, results, sum(boxes.values()), len(with_truth), limits),
         precision_recall=_curves(precision[..., 0, -1], {names[ids[k]]: k for k in with_truth}),
-        confusion=confusion_matrix(truth, results, names, iou=confusion_iou, score=confusion_score),
+        confusion=confusion_matrix(
+            truth, results, names, iou=confusion_iou, score=confusion_score, max_detections=limits[-1]
+        ),
     )
 
 
@@ -210,7 +228,11 @@ def _curves(precision: np.ndarray, classes: Mapping[str, int]) -> dict[str, Any]
 
 
 def _protocol(
-    truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], boxes: int, classes: int
+    truth: Mapping[str, Any],
+    results: Sequence[Mapping[str, Any]],
+    boxes: int,
+    classes: int,
+    limits: tuple[int, ...],
 ) -> dict[str, Any]:
     return {
         "name": "COCO bbox",
@@ -220,7 +242,7 @@ def _protocol(
             "medium": [SMALL, LARGE],
             "large": [LARGE, None],
         },
-        "max_detections": list(MAX_DETECTIONS),
+        "max_detections": list(limits),
         "crowds": "ignored: they are no box to find, and detections inside them are no mistake",
         "implementation": f"hotcoco {hotcoco.__version__}",
         "counts": {

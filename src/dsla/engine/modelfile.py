@@ -63,6 +63,9 @@ def preprocessing_of(config: Config, mean: Sequence[float], std: Sequence[float]
     return {
         "imgsz": config.data.imgsz,
         "shorter": config.data.shorter,
+        "tile": config.data.tile,  # larger pictures are cut into tiles of this side before that
+        "tile_overlap": config.data.tile_overlap,
+        "tile_whole": config.data.tile_whole,
         "resize": "bilinear, antialiased, ratio kept",
         "padding": "right and below to a multiple of 32, zero after normalisation",
         "colour": config.model.colour.upper(),  # order of the network's channels, and of mean and std

@@ -16,10 +16,12 @@ from torch import Tensor
 from dsla.config import Config, OptimSettings
 from dsla.criterion import Losses, NonFiniteLossError
 from dsla.data import Batch
+from dsla.data.tiled_picture import TiledPicture
 from dsla.engine.files import write_atomically
-from dsla.engine.results import coco_results
+from dsla.engine.results import detect_rows
+from dsla.engine.tiled import finder
 from dsla.errors import ConfigError, TrainingError
-from dsla.models import Detector, detect
+from dsla.models import Detector
 
 
 class DetectionModule(LightningModule):
@@ -91,11 +93,11 @@ class DetectionModule(LightningModule):
         rate = positives / boxes.clamp(min=1)
         self.log("train/positives_per_box", rate, on_step=False, on_epoch=True, batch_size=size)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+    def validation_step(self, batch: Batch | TiledPicture, batch_idx: int) -> dict[str, Any]:
         """COCO results of a batch, as `rows`."""
-        output = self.detector(self.detector.preprocess(batch.images, batch.sizes))
-        found = detect(output, batch.sizes, self.config.inference)
-        return {"rows": coco_results(batch, found, self.category_ids)}
+        config = self.config
+        rows = detect_rows(finder(self.detector), batch, config.inference, self.category_ids, config.data.batch)
+        return {"rows": rows}
 
     @property
     def progress(self) -> float:

@@ -115,7 +115,7 @@ def predict_to_files(
         images = [image for _, image in decoded]
         sources_of = [str(listed.pictures[index]) for index, _ in decoded]
         for (index, image), all_classes in zip(
-            decoded, predictor.predict_decoded(images, sources_of, score_threshold), strict=True
+            decoded, predictor.predict_decoded(images, sources_of, score_threshold, batch=batch), strict=True
         ):
             detections = all_classes.filter(classes=list(indices))
             found.append((index + 1, detections))

@@ -9,18 +9,20 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from dsla.config import Config, parse_config
+from dsla.config import Config, override, parse_config
 from dsla.data.dataset import DetectionData
 from dsla.data.image import Picture, decode_image
 from dsla.data.resize import Resize
 from dsla.data.sample import DIVISOR, Batch, Sample
 from dsla.data.single_class import as_single_class
+from dsla.data.tiled_picture import TiledPicture
 from dsla.engine.detections import Detections, class_indices
 from dsla.engine.device import pick_device
 from dsla.engine.evaluate import Evaluation, evaluate
 from dsla.engine.modelfile import ModelFile, read_model
+from dsla.engine.tiled import detect_tiled, finder
 from dsla.errors import ConfigError, DataError, ModelError
-from dsla.models import Detector, detect
+from dsla.models import Detected, Detector
 from dsla.version import __version__
 
 SCORE_THRESHOLD = 0.3
@@ -93,44 +95,70 @@ class Predictor:
             chunk = pictures[start : start + batch]
             names = [str(picture) if _is_path(picture) else None for picture in chunk]
             decoded = [decode_image(picture, max_pixels=max_pixels or self.limit) for picture in chunk]
-            found += self.predict_decoded(decoded, names, score_threshold)
+            found += self.predict_decoded(decoded, names, score_threshold, batch=batch)
         if wanted is not None:
             found = [detections.filter(classes=wanted) for detections in found]
         return found if several else found[0]
 
-    @torch.no_grad()
     def predict_decoded(
         self,
         images: Sequence[UInt8[Tensor, "3 _ _"]],
         names: Sequence[str | None],
         score_threshold: float = SCORE_THRESHOLD,
+        *,
+        batch: int = 8,
     ) -> list[Detections]:
-        """Find things in RGB pictures, all at once; `names` goes into the results.
+        """Find things in RGB pictures, all at once; `names` goes into the results, `batch` is tiles at a time.
 
         Pictures of one padded size go through the network together. Others do not, since padding would reach
-        the group normalisation of the head, and what is found in a picture would depend on its company.
+        the group normalisation of the head, and what is found in a picture would depend on its company. A picture
+        that is cut into tiles goes alone.
         """
         resize = Resize(self.config.data.imgsz, self.config.data.shorter)
+        tiling = self.config.data.tiling
         decoding = replace(self.config.inference, score_threshold=score_threshold)
-        samples = [resize(_sample(image, index)) for index, image in enumerate(images)]
-        found: dict[int, Detections] = {}
-        padded = [tuple(-(-side // DIVISOR) for side in sample.size) for sample in samples]
+        find = finder(self.detector)
+        samples = [Sample.unlabelled(image, index) for index, image in enumerate(images)]
+        found: dict[int, Detected] = {}
+        plain: list[Sample] = []
+        for sample in samples:
+            if tiling is not None and tiling.cuts(sample.size):
+                picture = TiledPicture(sample, tiling, resize)
+                found[sample.image_id] = detect_tiled(find, picture, decoding, batch)
+            else:
+                plain.append(resize(sample))
+        padded = [tuple(-(-side // DIVISOR) for side in sample.size) for sample in plain]
         for size in dict.fromkeys(padded):
-            alike = [sample for sample, its in zip(samples, padded, strict=True) if its == size]
+            alike = [sample for sample, its in zip(plain, padded, strict=True) if its == size]
             pictures = Batch.collate(alike)
-            there = pictures.to(self.device)
-            output = self.detector(self.detector.preprocess(there.images, there.sizes))
-            for place, detected in enumerate(detect(output, there.sizes, decoding)):
-                index = pictures.image_ids[place]
-                found[index] = Detections(
-                    boxes=pictures.boxes_to_picture(place, detected.boxes.float().cpu()).numpy(),
-                    scores=detected.scores.float().cpu().numpy(),
-                    labels=detected.labels.cpu().numpy(),
-                    class_names=self.class_names,
-                    size=pictures.original_sizes[place],
-                    name=names[index],
-                )
-        return [found[index] for index in range(len(images))]
+            for place, detected in enumerate(find(pictures.images, pictures.sizes, decoding)):
+                boxes = pictures.boxes_to_picture(place, detected.boxes.float().cpu())
+                found[pictures.image_ids[place]] = replace(detected, boxes=boxes)
+        return [self._detections(found[index], sample, names[index]) for index, sample in enumerate(samples)]
+
+    def _detections(self, found: Detected, sample: Sample, name: str | None) -> Detections:
+        return Detections(
+            boxes=found.boxes.numpy(),
+            scores=found.scores.float().cpu().numpy(),
+            labels=found.labels.cpu().numpy(),
+            class_names=self.class_names,
+            size=sample.size,
+            name=name,
+        )
+
+    def tiled(self, side: int | None, overlap: float | None = None) -> "Predictor":
+        """The same model with other tiles, whatever it was trained with.
+
+        Args:
+            side: of a tile, in the pictures' own pixels; larger pictures are cut. None looks at them as they are.
+            overlap: share of a tile that its neighbour shows too; None leaves it as it is.
+
+        A model that was not trained on tiles looks at the whole picture too, for what no tile shows whole.
+
+        Raises `ConfigError` for a tile that cannot be.
+        """
+        changes: dict[str, Any] = {"tile": side} | ({} if overlap is None else {"tile_overlap": overlap})
+        return replace(self, config=override(self.config, {"data": changes}, "tiles"))
 
     def evaluate(
         self,
@@ -159,6 +187,7 @@ class Predictor:
             decoding=self.config.inference,
             device=self.device,
             progress=progress,
+            tiling=self.config.data.tiling,
         )
 
 
@@ -185,18 +214,6 @@ def load(path: Any, device: str | torch.device = "cpu") -> Predictor:
 
 def _is_path(picture: Any) -> bool:
     return isinstance(picture, str) or hasattr(picture, "__fspath__")
-
-
-def _sample(image: UInt8[Tensor, "3 H W"], index: int) -> Sample:
-    return Sample(
-        image=image,
-        boxes=torch.zeros(0, 4),
-        labels=torch.zeros(0, dtype=torch.int64),
-        ignore=torch.zeros(0, dtype=torch.bool),
-        image_id=index,
-        name="",
-        original_size=(image.shape[1], image.shape[2]),
-    )
 
 
 def _other_classes(data: Sequence[str], model: Sequence[str], path: Path) -> str:

@@ -34,7 +34,7 @@ from dsla.engine.best import KeepBest
 from dsla.engine.caching import with_cache
 from dsla.engine.checkpoints import LastPoint, SafeCheckpoints
 from dsla.engine.device import pick_device
-from dsla.engine.evaluate import Evaluation, evaluate
+from dsla.engine.evaluate import Evaluation, counted_detections, evaluate
 from dsla.engine.files import write_atomically
 from dsla.engine.metrics import EpochTable, seconds_trained
 from dsla.engine.modelfile import Description, preprocessing_of, read_model, save_model
@@ -43,6 +43,7 @@ from dsla.engine.predict import load
 from dsla.engine.processes import fit_or_say_why
 from dsla.engine.progress import EpochLines, StepBar, hush_lightning
 from dsla.engine.start import start_from
+from dsla.engine.tiled import settle_tiles
 from dsla.errors import ConfigError, DataError
 
 
@@ -92,6 +93,7 @@ def train(
     if config.data.single_class:
         splits = splits_as_single_class(splits)
     splits = with_cache(config, splits)
+    config, splits = settle_tiles(config, splits)
     if splits.val is not None and splits.val.class_names != splits.train.class_names:
         raise DataError(
             f"{splits.path}: training and validation pictures have different classes: "
@@ -112,7 +114,7 @@ def train(
         "class_names": splits.train.class_names,
         "preprocessing": preprocessing_of(config, detector.mean.tolist(), detector.std.tolist()),
     }
-    keeper = KeepBest(splits.val.to_coco(), out, describe) if splits.val is not None else None
+    keeper = _keeper(config, splits.val, out, describe) if splits.val is not None else None
     trainer = _trainer(config, device, out, console, keeper)
     loaders = _loaders(trainer, config, splits)
     fit_or_say_why(trainer, out, lambda: _fit(trainer, module, loaders, out / "last.ckpt" if resume else None))
@@ -122,6 +124,11 @@ def train(
     if keeper is None:
         save_model(model, detector.state_dict(), **describe, extra={"epoch": config.train.epochs})
     return _finish(config, splits, out, model, keeper)
+
+
+def _keeper(config: Config, val: DetectionData, out: Path, describe: Description) -> KeepBest:
+    truth = val.to_coco()
+    return KeepBest(truth, out, describe, counted_detections(truth, config.inference, config.data.tiling))
 
 
 def _check_folder(out: Path, resume: bool) -> None:
@@ -200,7 +207,7 @@ def _loaders(
         **shard,
     )
     val = (
-        val_loader(splits.val, batch=data.batch, workers=data.workers, resize=resize, **shard)
+        val_loader(splits.val, batch=data.batch, workers=data.workers, resize=resize, tiling=data.tiling, **shard)
         if splits.val is not None
         else None
     )
@@ -244,6 +251,7 @@ def _finish(config: Config, splits: DataSplits, out: Path, model: Path, keeper: 
             workers=config.data.workers,
             resize=Resize(config.data.imgsz, config.data.shorter),
             decoding=config.inference,
+            tiling=config.data.tiling,
         )
         write_atomically(out / "detections.json", lambda file: file.write(json.dumps(rows).encode()))
         results = best.to_json()

@@ -17,6 +17,7 @@ from torch.profiler import ProfilerActivity, profile
 from dsla.config import Config
 from dsla.data import Batch, DataSplits, DetectionData, Resize
 from dsla.data.loader import PlainView
+from dsla.engine.tiled import settle_tiles
 from dsla.lab.measure import assignment_of, last_weights, write_json
 from dsla.lab.plan import Plan, PlannedRun
 from dsla.lab.subset import spread
@@ -56,7 +57,8 @@ def measure_costs(runs: dict[str, PlannedRun], splits: DataSplits) -> dict[str, 
     taken: dict[str, list[float]] = {label: [] for label in runs}
     memory = dict.fromkeys(runs, 0.0)
     networks = {label: last_weights(run.config, classes, run.folder) for label, run in runs.items()}
-    for batch in _batches(next(iter(runs.values())).config, splits.train):
+    config, splits = settle_tiles(next(iter(runs.values())).config, splits)
+    for batch in _batches(config, splits.train):
         calls = {label: assignment_of(run.config, networks[label], batch) for label, run in runs.items()}
         for label, call in calls.items():
             call()  # to warm up: lattice, allocator, caches

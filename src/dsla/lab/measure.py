@@ -18,6 +18,7 @@ from dsla.data import Batch, DataSplits, DetectionData, Resize, val_loader
 from dsla.engine.device import pick_device
 from dsla.engine.evaluate import evaluate
 from dsla.engine.files import write_atomically
+from dsla.engine.tiled import settle_tiles
 from dsla.lab.subset import spread
 from dsla.models import Detector
 
@@ -34,6 +35,7 @@ def measure_run(config: Config, splits: DataSplits, folder: Path) -> None:
         splits: its pictures.
         folder: of the run; `last.ckpt` and `results.json` are there.
     """
+    config, splits = settle_tiles(config, splits)
     assert splits.val is not None
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     detector = last_weights(config, len(splits.train.class_names), folder)
@@ -48,6 +50,7 @@ def measure_run(config: Config, splits: DataSplits, folder: Path) -> None:
             workers=config.data.workers,
             resize=Resize(config.data.imgsz, config.data.shorter),
             decoding=config.inference,
+            tiling=config.data.tiling,
         )
         measures = {name: getattr(evaluation, name) for name in FIGURES}
     measures["spearman"] = score_iou_spearman(splits.val.to_coco(), rows)

@@ -38,18 +38,22 @@ class ClassMatches:
     boxes: Int64[np.ndarray, " I"]
 
 
-def match(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> list[ClassMatches]:
-    """Match detections with boxes by COCO's protocol: all areas, 100 detections a picture, crowds ignored.
+def match(
+    truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], max_detections: int = 100
+) -> list[ClassMatches]:
+    """Match detections with boxes by COCO's protocol: all areas, crowds ignored.
 
     Args:
         truth: COCO ground truth; pictures are numbered in the order of their ids.
         results: COCO-result rows.
+        max_detections: best detections of a picture and class that count.
 
     Returns the classes that have boxes to find.
     """
     coco = hotcoco.COCO(dict(truth))
     scorer = hotcoco.COCOeval(coco, coco.load_res([dict(row) for row in results]), "bbox")
     scorer.params.area_rng, scorer.params.area_rng_lbl = scorer.params.area_rng[:1], scorer.params.area_rng_lbl[:1]
+    scorer.params.max_dets = [max_detections]
     scorer.evaluate()
     index = {picture: position for position, picture in enumerate(sorted(entry["id"] for entry in truth["images"]))}
     by_class: dict[int, list[dict[str, Any]]] = {}

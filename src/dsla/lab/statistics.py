@@ -104,7 +104,9 @@ def differences_to_first(
     weights = np.ones((pictures, resamples + 1), dtype=np.int64)  # the first column is the pictures as they are
     weights[:, 1:] = draws(pictures, resamples, (seed, 0))
     found = {
-        (record.assigner, record.seed): _figures(resampled_ap(match(truth, record.detections), weights))
+        (record.assigner, record.seed): _figures(
+            resampled_ap(match(truth, record.detections, _counted(record)), weights)
+        )
         for record in records
     }
     first = records[0].assigner
@@ -119,6 +121,11 @@ def differences_to_first(
                 figures[name] = interval(paired[:, 0], paired[:, 1:], counts, pictures)
         rows.append(Difference(assigner, seeds, figures))
     return rows
+
+
+def _counted(record: RunRecord) -> int:
+    """Best detections of a picture that counted in a run's figures."""
+    return record.results.get("protocol", {}).get("max_detections", [100])[-1]
 
 
 def draws(number: int, resamples: int, seed: Sequence[int]) -> Int64[np.ndarray, "{number} {resamples}"]:

@@ -58,9 +58,16 @@ class _TypeRefusedError(Exception):
 def read_voc_xml(path: Path) -> VocFile:
     """Read an annotation file; what is wrong with it or with an object becomes a fault."""
     try:
-        root = _parse(path.read_bytes())
+        text = path.read_bytes()
     except OSError as error:
         return _unreadable(path, f"cannot be read ({error.strerror})")
+    return parse_voc_xml(text, path)
+
+
+def parse_voc_xml(text: bytes, path: Path) -> VocFile:
+    """The same from the bytes of a file; `path` is what to call it."""
+    try:
+        root = _parse(text)
     except expat.ExpatError as error:
         return _unreadable(path, f"not an xml file (line {error.lineno}: {expat.ErrorString(error.code)})")
     except (_TypeRefusedError, ValueError, LookupError) as error:
