@@ -10,6 +10,7 @@ ignore regions there: they are the tiles' to find, and too small to be learned.
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -58,6 +59,12 @@ class TiledData:
                 empty.append(False)
         self._views, self._left_out = _thinned(views, empty) if thin_out else (views, 0)
         self._empty = sum(empty)
+
+    def over(self, data: DetectionData) -> "TiledData":
+        """The same tiles of the same pictures, taken from another place, such as a cache."""
+        other = copy(self)
+        other.data, other._decoded, other._bytes = data, OrderedDict(), 0
+        return other
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from dsla.config import Config
-from dsla.data import DataSplits
+from dsla.data import DataSplits, DetectionData
 from dsla.data.cache import CachePlan, cached, plan_cache
+from dsla.data.tiles import TiledData
 
 
 def plan(config: Config, splits: DataSplits) -> CachePlan:
@@ -14,7 +15,7 @@ def plan(config: Config, splits: DataSplits) -> CachePlan:
     Raises:
         ConfigError: it does not fit.
     """
-    parts = [splits.train, *([splits.val] if splits.val is not None else [])]
+    parts = [_pictures(splits.train), *([splits.val] if splits.val is not None else [])]
     return plan_cache(config.data.cache, parts, _folder(config), config.train.devices)
 
 
@@ -29,7 +30,14 @@ def with_cache(config: Config, splits: DataSplits) -> DataSplits:
         return splits
     plan(config, splits)
     val = None if splits.val is None else cached(splits.val, kind, _folder(config))
-    return replace(splits, train=cached(splits.train, kind, _folder(config)), val=val)
+    train = cached(_pictures(splits.train), kind, _folder(config))
+    if isinstance(splits.train, TiledData):  # pictures are kept, each once, and not their tiles, which overlap
+        train = splits.train.over(train)
+    return replace(splits, train=train, val=val)
+
+
+def _pictures(data: DetectionData) -> DetectionData:
+    return data.data if isinstance(data, TiledData) else data
 
 
 def _folder(config: Config) -> Path | None:

@@ -92,8 +92,8 @@ def train(
     _check_folder(out, resume)
     if config.data.single_class:
         splits = splits_as_single_class(splits)
-    splits = with_cache(config, splits)
     config, splits = settle_tiles(config, splits)
+    splits = with_cache(config, splits)
     if splits.val is not None and splits.val.class_names != splits.train.class_names:
         raise DataError(
             f"{splits.path}: training and validation pictures have different classes: "
