@@ -41,7 +41,7 @@ def test_without_a_threshold_it_is_hotcoco_s_calibration_error(problem):
     judge = hotcoco.COCOeval(coco, coco.load_res([dict(row) for row in rows]), "bbox")
     judge.evaluate()
     assert ours.value == pytest.approx(judge.calibration(n_bins=10, iou_threshold=0.5)["ece"])
-    assert tide_errors(truth, rows)["ece"] == pytest.approx(ours.value)
+    assert tide_errors(truth, found_boxes(truth, rows))["ece"] == pytest.approx(ours.value)
 
 
 def test_thresholds_come_from_one_half_and_the_figures_from_the_other(problem):
@@ -72,7 +72,7 @@ def test_thresholds_come_from_one_half_and_the_figures_from_the_other(problem):
 
 def test_tide_knows_what_is_missed_and_what_is_there_twice(problem):
     truth, rows = problem
-    told = tide_errors(truth, rows)
+    told = tide_errors(truth, found_boxes(truth, rows))
     assert told["gain"].keys() == {"Cls", "Loc", "Both", "Dupe", "Bkg", "Miss"}
     assert told["count"]["Bkg"] > 0 and 0 < told["AP50"] < 1
     perfect = [
@@ -80,6 +80,6 @@ def test_tide_knows_what_is_missed_and_what_is_there_twice(problem):
         for entry in truth["annotations"]
         if not entry["iscrowd"]
     ]
-    assert tide_errors(truth, perfect)["AP50"] == pytest.approx(1)
-    assert not any(tide_errors(truth, perfect)["gain"].values())
-    assert tide_errors(truth, perfect[1:])["count"]["Miss"] == 1
+    assert tide_errors(truth, found_boxes(truth, perfect))["AP50"] == pytest.approx(1)
+    assert not any(tide_errors(truth, found_boxes(truth, perfect))["gain"].values())
+    assert tide_errors(truth, found_boxes(truth, perfect[1:]))["count"]["Miss"] == 1

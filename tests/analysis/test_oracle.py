@@ -3,7 +3,6 @@ import pytest
 from dsla.analysis import (
     average_precision,
     chosen_by_worth,
-    coco_rows,
     found_boxes,
     ranked_by_worth,
     suppress,
@@ -24,8 +23,8 @@ def row(width: float, score: float, category: int = 1):
 
 def test_ap_is_that_of_the_evaluation(problem):
     truth, rows = problem
-    assert average_precision(truth, rows) == pytest.approx(evaluate_detections(truth, rows).AP)
-    assert average_precision({**truth, "annotations": []}, rows) is None
+    assert average_precision(truth, found_boxes(truth, rows)) == pytest.approx(evaluate_detections(truth, rows).AP)
+    assert average_precision({**truth, "annotations": []}, found_boxes(truth, rows)) is None
 
 
 def test_the_oracle_ranks_by_overlap_and_what_overlaps_nothing_goes_last():
@@ -34,8 +33,8 @@ def test_the_oracle_ranks_by_overlap_and_what_overlaps_nothing_goes_last():
     true, found = true_boxes(TRUTH), found_boxes(TRUTH, rows)
     standing = found.take(suppress(found, 0.5).kept)
     assert ranked_by_worth(found, true).score.tolist() == pytest.approx([0.6, 0.98, 0, 0])
-    ap = average_precision(TRUTH, coco_rows(TRUTH, standing))
-    after = average_precision(TRUTH, coco_rows(TRUTH, ranked_by_worth(standing, true)))
-    before = average_precision(TRUTH, coco_rows(TRUTH, chosen_by_worth(found, true, 0.5)))
+    ap = average_precision(TRUTH, standing)
+    after = average_precision(TRUTH, ranked_by_worth(standing, true))
+    before = average_precision(TRUTH, chosen_by_worth(found, true, 0.5))
     # IoU 0.6 hits at .50, .55 and .60; behind the false alarm each of these has precision 1/2.
     assert (ap, after, before) == pytest.approx((0.15, 0.3, 1.0))

@@ -1,10 +1,13 @@
 """What may be read from a detector's answers: pure functions on arrays and COCO rows, with no network in sight."""
 
 from dsla.analysis.adjacency import Adjacency, compare_neighbours, shortfall, slope
+from dsla.analysis.answers import Answers, Candidates
 from dsla.analysis.boxes import FoundBoxes, TrueBoxes, best_overlap, coco_rows, found_boxes, true_boxes
 from dsla.analysis.calibration import Reliability, reliability
+from dsla.analysis.figures import FIGURES, RANKED, REASONS, Figure
 from dsla.analysis.lrp import LRP, lrp_of_pictures, optimal_lrp
 from dsla.analysis.matching import Matches, match
+from dsla.analysis.measures import LABELS, Measures, measure
 from dsla.analysis.oracle import average_precision, best_of_picture, chosen_by_worth, ranked_by_worth
 from dsla.analysis.over_pictures import OverPictures
 from dsla.analysis.ranking import RankAgreement, rank_agreement, score_iou_spearman
@@ -12,11 +15,19 @@ from dsla.analysis.suppression import BetterBoxes, Suppression, better_boxes, su
 from dsla.analysis.tide import tide_errors
 
 __all__ = [
+    "FIGURES",
+    "LABELS",
     "LRP",
+    "RANKED",
+    "REASONS",
     "Adjacency",
+    "Answers",
     "BetterBoxes",
+    "Candidates",
+    "Figure",
     "FoundBoxes",
     "Matches",
+    "Measures",
     "OverPictures",
     "RankAgreement",
     "Reliability",
@@ -32,6 +43,7 @@ __all__ = [
     "found_boxes",
     "lrp_of_pictures",
     "match",
+    "measure",
     "optimal_lrp",
     "rank_agreement",
     "ranked_by_worth",

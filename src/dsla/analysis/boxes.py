@@ -131,6 +131,14 @@ def coco_rows(truth: Mapping[str, Any], found: FoundBoxes) -> list[dict[str, Any
     ]
 
 
+def coco_array(truth: Mapping[str, Any], found: FoundBoxes) -> Float64[np.ndarray, "N 7"]:
+    """The same as an array for hotcoco: picture's id, x, y, width, height, score, category's id."""
+    pictures, classes = (np.array(list(numbers), dtype=np.float64) for numbers in _numbers(truth))
+    sides = found.boxes[:, 2:] - found.boxes[:, :2]
+    ids = pictures[found.picture], classes[found.label]
+    return np.column_stack([ids[0], found.boxes[:, :2], sides, found.score, ids[1]])
+
+
 def overlapping(found: FoundBoxes, true: TrueBoxes, least: float = 0.0) -> Pairs:
     """All pairs of one picture and one class with an IoU of at least `least`, and above 0."""
     C = len(true.class_names)

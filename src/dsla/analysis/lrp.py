@@ -13,7 +13,6 @@ is perfect, 1 the worst. Unlike AP it says at which score a detector is best use
 Letters: N found boxes, C classes, I pictures.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,14 +140,6 @@ def _at(
         threshold=threshold,
         by_class={true.class_names[c]: float(each[c]) for c in np.flatnonzero(with_truth).tolist()},
     )
-
-
-def rounded_thresholds(names: Sequence[str], threshold: Float64[np.ndarray, " C"]) -> dict[str, float | None]:
-    """Thresholds by class for people: None where nothing should be given out, classes without true boxes left out."""
-    known: list[tuple[str, float]] = [
-        (name, float(value)) for name, value in zip(names, threshold, strict=True) if not np.isnan(value)
-    ]
-    return {name: round(value, 4) if np.isfinite(value) else None for name, value in known}
 
 
 def halves(pictures: int) -> Int64[np.ndarray, " I"]:

@@ -9,14 +9,14 @@ these scores minus the AP with the detector's own (Zhang et al., "VarifocalNet",
 The first says what a better order of the same answers would give, the second also what NMS would then have kept.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import hotcoco
 import numpy as np
 from jaxtyping import Int64
 
-from dsla.analysis.boxes import FoundBoxes, TrueBoxes, best_overlap
+from dsla.analysis.boxes import FoundBoxes, TrueBoxes, best_overlap, coco_array
 from dsla.analysis.suppression import suppress
 
 
@@ -48,10 +48,10 @@ def best_of_picture(found: FoundBoxes, most: int) -> Int64[np.ndarray, " S"]:
     return order[rank < most]
 
 
-def average_precision(truth: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> float | None:
+def average_precision(truth: Mapping[str, Any], found: FoundBoxes) -> float | None:
     """COCO's AP by hotcoco; None where there is no box to find."""
     coco = hotcoco.COCO(dict(truth))
-    scorer = hotcoco.COCOeval(coco, coco.load_res([dict(row) for row in rows]), "bbox")
+    scorer = hotcoco.COCOeval(coco, coco.load_res(coco_array(truth, found)), "bbox")
     scorer.params.area_rng, scorer.params.area_rng_lbl = scorer.params.area_rng[:1], scorer.params.area_rng_lbl[:1]
     scorer.params.max_dets = [100]
     scorer.evaluate()
