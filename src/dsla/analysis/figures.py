@@ -42,7 +42,7 @@ FIGURES: Mapping[str, Figure] = {
     "slope_own": Figure("slope, own labels", "adjacency", None, "labels"),
     "slope_hard": Figure("slope, hard labels", "adjacency", None, "labels"),
     "slope_dsla": Figure("slope, DSLA's labels", "adjacency", None, "labels"),
-    "shortfall_own": Figure("B, own labels", "adjacency", "lower", "labels"),
+    "shortfall_own": Figure("B, own labels", "adjacency", None, "labels"),
     "shortfall_hard": Figure("B, hard labels", "adjacency", "lower", "labels"),
     "shortfall_dsla": Figure("B, DSLA's labels", "adjacency", "lower", "labels"),
     "laece": Figure("LaECE₀", "calibration", "lower", percent=True),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from dsla.cli.analyse import analyse
 from dsla.cli.compare import compare
 from dsla.cli.config import config
 from dsla.cli.convert import convert
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, compare, convert, shards, demo, info, config):
+for command in (train, evaluate, predict, analyse, compare, convert, shards, demo, info, config):
     app.command()(command)
 
 

@@ -137,13 +137,9 @@ class Predictor:
 
         Raises `DataError` where the data's classes are not the model's, in the same order.
         """
-        if self.config.data.single_class:
-            data = as_single_class(data)
-        if data.class_names != self.class_names:
-            raise DataError(_other_classes(data.class_names, self.class_names, self.file.path))
         return evaluate(
             self.detector,
-            data,
+            self.data_for(data),
             batch=batch,
             workers=workers,
             resize=Resize(self.config.data.imgsz, self.config.data.shorter),
@@ -151,6 +147,17 @@ class Predictor:
             device=self.device,
             progress=progress,
         )
+
+    def data_for(self, data: DetectionData) -> DetectionData:
+        """The pictures as this model is judged on them: all classes as one if it was trained so.
+
+        Raises `DataError` where their classes are not the model's, in the same order.
+        """
+        if self.config.data.single_class and data.class_names != self.class_names:
+            data = as_single_class(data)
+        if data.class_names != self.class_names:
+            raise DataError(_other_classes(data.class_names, self.class_names, self.file.path))
+        return data
 
 
 def load(path: Any, device: str | torch.device = "cpu") -> Predictor:

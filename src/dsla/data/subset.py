@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from dsla.data import DetectionData, Record, Sample
+from dsla.data.dataset import DetectionData, Record
+from dsla.data.sample import Sample
 
 
 class Subset:
