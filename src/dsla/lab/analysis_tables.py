@@ -64,11 +64,11 @@ def caption(summary: Mapping[str, Any]) -> str:
     over = "pictures and seeds" if seeds > 1 else "pictures"
     classes = "class" if data["classes"] == 1 else "classes"
     return (
-        f"{data['pictures']}{of} {data['split']} pictures of {data['name']}, {data['boxes']} boxes of {data['classes']} "
-        f"{classes}. Percent where an AP, an error or a share is told. Before NMS: all boxes over a score of .001; scores "
-        "and overlaps: of boxes with an IoU of at least .5. Calibration: on every second picture, at thresholds chosen "
-        f"on the others. Intervals: 95 %, over {over}, {bootstrap['resamples']:,} draws. docs/analysis.md says what each "
-        "figure is."
+        f"{data['pictures']}{of} {data['split']} pictures of {data['name']}, {data['boxes']} boxes of "
+        f"{data['classes']} {classes}. Percent where an AP, an error or a share is told. Before NMS: all boxes over a "
+        "score of .001; scores and overlaps: of boxes with an IoU of at least .5. Calibration: on every second "
+        f"picture, at thresholds chosen on the others. Intervals: 95 %, over {over}, {bootstrap['resamples']:,} draws. "
+        "docs/analysis.md says what each figure is."
     )
 
 

@@ -98,8 +98,9 @@ def plot_reliability(models: Sequence[Mapping[str, Any]]) -> Figure:
     Args:
         models: of a summary: `label`, `reliability` (boxes, sum of scores, hits by bin), `figures`.
     """
-    with figure(4.6, 4.2) as fig:
+    with figure(7.0, 4.2) as fig:
         axes = fig.subplots()
+        axes.set_box_aspect(1)
         axes.plot([0, 1], [0, 1], color=FAINT, lw=1, ls=(0, (4, 3)))
         for number, model in enumerate(models):
             n, scores, hits = np.asarray(model["reliability"], dtype=np.float64).T
@@ -111,7 +112,7 @@ def plot_reliability(models: Sequence[Mapping[str, Any]]) -> Figure:
             axes.scatter(scores[some] / n[some], hits[some] / n[some], s=10 + sizes, color=color, zorder=3)
         axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="mean score", ylabel="share of hits at IoU .5")
         axes.set_title("Calibration; larger dots are more boxes")
-        axes.legend(loc="upper left")
+        axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
     return fig
 
 
