@@ -23,6 +23,14 @@ class Figure:
     needs: Literal["detections", "candidates", "labels"] = "detections"
     percent: bool = False
 
+    def text(self, value: float | None, sign: bool = False) -> str:
+        """A value for people: percent with one digit, or three digits; a dash for none."""
+        if value is None:
+            return "-"
+        plus = "+" if sign else ""
+        text = f"{100 * value:{plus}.1f}" if self.percent else f"{value:{plus}.3f}"
+        return text.replace("-", "−")
+
 
 FIGURES: Mapping[str, Figure] = {
     "AP": Figure("AP", "accuracy", "higher", percent=True),

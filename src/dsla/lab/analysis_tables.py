@@ -72,22 +72,16 @@ def caption(summary: Mapping[str, Any]) -> str:
     )
 
 
-def shown(name: str, value: float | None, sign: bool = False) -> str:
-    """A figure for people: percent with one digit, or three digits."""
-    if value is None:
-        return "-"
-    figure = FIGURES[name]
-    plus = "+" if sign else ""
-    text = f"{100 * value:{plus}.1f}" if figure.percent else f"{value:{plus}.3f}"
-    return text.replace("-", "−")
-
-
 def value_with_interval(name: str, figure: Mapping[str, Any] | None) -> str:
     """A mean, and its interval where there is one."""
     if figure is None:
         return "-"
-    text = shown(name, figure["mean"])
-    return text if figure["low"] is None else f"{text} ({shown(name, figure['low'])} to {shown(name, figure['high'])})"
+    text = FIGURES[name].text(figure["mean"])
+    return (
+        text
+        if figure["low"] is None
+        else f"{text} ({FIGURES[name].text(figure['low'])} to {FIGURES[name].text(figure['high'])})"
+    )
 
 
 def verdict(name: str, difference: Mapping[str, Any] | None) -> str | None:
@@ -110,7 +104,7 @@ def _figures(summary: Mapping[str, Any]) -> Table:
         if len(models) <= _WITH_INTERVALS:
             cells = [value_with_interval(name, figure) for figure in figures]
         else:
-            cells = ["-" if figure is None else shown(name, figure["mean"]) for figure in figures]
+            cells = ["-" if figure is None else FIGURES[name].text(figure["mean"]) for figure in figures]
         last = place + 1 == len(names) or FIGURES[names[place + 1]].group != FIGURES[name].group
         arrow = {"higher": " ↑", "lower": " ↓", None: ""}[FIGURES[name].better]
         table.add_row(FIGURES[name].title + arrow, *cells, end_section=last)
@@ -131,9 +125,11 @@ def _differences(summary: Mapping[str, Any]) -> Table:
         for model in models:
             told = model["differences"].get(name)
             style = {"better": "green", "worse": "red", None: ""}[verdict(name, told)]
-            text = "-" if told is None else shown(name, told["difference"], sign=True)
+            text = "-" if told is None else FIGURES[name].text(told["difference"], sign=True)
             if told is not None and len(models) <= _WITH_INTERVALS:
-                text += f" ({shown(name, told['low'], sign=True)} to {shown(name, told['high'], sign=True)})"
+                text += (
+                    f" ({FIGURES[name].text(told['low'], sign=True)} to {FIGURES[name].text(told['high'], sign=True)})"
+                )
             sure = told is not None and not told["low"] <= 0 <= told["high"]
             cells.append(Text(text + (" *" if sure else "  "), style=style))
         table.add_row(FIGURES[name].title, *cells)
@@ -159,7 +155,7 @@ def _classes(model: Mapping[str, Any]) -> Table:
     ranked = sorted(model["by_class"].items(), key=lambda item: -(item[1]["olrp"] or 0))
     for name, row in ranked[:_CLASSES]:
         score, spearman = (("-" if row[key] is None else f"{row[key]:.2f}") for key in ("best_score", "spearman"))
-        table.add_row(Text(name), shown("olrp", row["olrp"]), score, spearman)
+        table.add_row(Text(name), FIGURES["olrp"].text(row["olrp"]), score, spearman)
     if len(ranked) > _CLASSES:
         table.caption = f"and {len(ranked) - _CLASSES} more in the json"
     return table
@@ -172,9 +168,12 @@ def _gains(model: Mapping[str, Any]) -> list[str]:
 def _difference_cell(name: str, told: Mapping[str, Any] | None) -> str:
     if told is None:
         return "-"
-    text, low, high = (shown(name, told[key], sign=True) for key in ("difference", "low", "high"))
     bold = "" if told["low"] <= 0 <= told["high"] else "**"
-    return f"{bold}{text}{bold} ({low} to {high})"
+    return f"{bold}{FIGURES[name].text(told['difference'], sign=True)}{bold} ({_ends(name, told, sign=True)})"
+
+
+def _ends(name: str, told: Mapping[str, Any], sign: bool = False) -> str:
+    return f"{FIGURES[name].text(told['low'], sign)} to {FIGURES[name].text(told['high'], sign)}"
 
 
 def _missing(summary: Mapping[str, Any]) -> list[str]:
