@@ -63,6 +63,12 @@ def test_what_another_box_suppressed_is_not_the_match_s_fault():
     assert told.share[0].value == 0 and told.best.tolist() == [-1]
 
 
+def test_where_nothing_is_given_out_there_is_no_share():
+    true, found = true_boxes(TRUTH), found_boxes(TRUTH, [row(1, 0, 80, 0.9)])
+    told = better_boxes(found, true, suppress(found, 0.6), np.zeros(0, dtype=np.int64))
+    assert told.share[0].value is None and told.lost.value is None
+
+
 def test_the_best_of_a_picture(problem):
     truth, rows = problem
     found = found_boxes(truth, rows)

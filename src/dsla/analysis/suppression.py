@@ -104,9 +104,10 @@ def better_boxes(
     number = np.full(len(true.label), -1, dtype=np.int64)
     number[g] = np.arange(len(g))
     pairs = overlapping(found, true)
-    at = number[pairs.true]
-    ours = (at >= 0) & (suppression.by[pairs.found] == kept[at]) & (pairs.found != kept[at])
-    f, at, iou = pairs.found[ours], at[ours], pairs.iou[ours]
+    about = np.flatnonzero(number[pairs.true] >= 0)
+    at, f = number[pairs.true[about]], pairs.found[about]
+    ours = (suppression.by[f] == kept[at]) & (f != kept[at])
+    f, at, iou = f[ours], at[ours], pairs.iou[about][ours]
     order = np.lexsort((-f, iou, at))
     last = order[np.flatnonzero(np.diff(at[order], append=-1))]
     best, best_iou = np.full(len(g), -1, dtype=np.int64), np.zeros(len(g))

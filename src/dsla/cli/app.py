@@ -14,6 +14,7 @@ from dsla.cli.demo import demo
 from dsla.cli.evaluate import evaluate
 from dsla.cli.info import info
 from dsla.cli.predict import predict
+from dsla.cli.report import report
 from dsla.cli.shards import shards
 from dsla.cli.train import train
 from dsla.errors import DslaError
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, analyse, compare, convert, shards, demo, info, config):
+for command in (train, evaluate, predict, report, analyse, compare, convert, shards, demo, info, config):
     app.command()(command)
 
 

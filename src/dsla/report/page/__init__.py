@@ -6,7 +6,7 @@ charts.py    lines, bars and densities as SVG that follows the page's colours
 writing.py   the page itself, from templates/
 """
 
-from dsla.report.page.facts import RunFacts, gather
+from dsla.report.page.facts import Extent, RunFacts, gather
 from dsla.report.page.writing import REPORT, write_report
 
-__all__ = ["REPORT", "RunFacts", "gather", "write_report"]
+__all__ = ["REPORT", "Extent", "RunFacts", "gather", "write_report"]

@@ -34,7 +34,7 @@ class Extent:
 
     pictures: int = 200
     worst: int = 6
-    best: int = 3
+    best: int = 4
     crops: int = 6
     labels: bool = True
     score: float = 0.3

@@ -172,8 +172,9 @@ def _cropped(sample: Sample, shown: Sequence[tuple[Float64[np.ndarray, "4"], tup
     picture = to_pil(sample.image)
     boxes = np.stack([box for box, _ in shown])
     low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
-    side = 1.35 * float((high - low).max()) + 4
-    x, y = (low + high) / 2 - side / 2
+    side = min(1.35 * float((high - low).max()) + 4, float(max(picture.size)))
+    room = np.maximum(np.array(picture.size) - side, 0)  # the window stays inside where the picture is large enough
+    x, y = ((low + high) / 2 - side / 2).clip(0, room).tolist()
     zoom = _CROP / side
     window = picture.transform(
         (_CROP, _CROP), Image.Transform.EXTENT, (x, y, x + side, y + side), Image.Resampling.BICUBIC

@@ -14,8 +14,7 @@ from dsla.report.page.charts import COLOURS, Axis, Line, bars, density_chart, li
 from dsla.report.page.facts import RunFacts
 
 HEAD = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR100")
-_UNIT = Axis("", 0, 1)
-_RECALL, _PRECISION = Axis("recall", 0, 1), Axis("precision", 0, 1.02)
+_RECALL, _PRECISION = Axis("recall", 0.0, 1.0), Axis("precision", 0.0, 1.02)
 _CONFUSED = 25
 _MEAN = {"0.50": "IoU .50", "0.75": "IoU .75", "0.50:0.95": "IoU .50:.95"}
 
@@ -61,12 +60,15 @@ def training_charts(run: RunFacts) -> list[tuple[str, Markup]]:
     if losses:
         names = {name: name.removeprefix("train/loss").strip("_") or "sum" for name in losses}
         lines = [Line(f"{names[name]} {run.metrics[name][1][-1]:.3g}", *run.metrics[name]) for name in losses]
-        charts.append(("Training loss", line_chart(lines, epoch, Axis("loss", 0), label="Training loss by epoch")))
+        charts.append(("Training loss", line_chart(lines, epoch, Axis("loss", 0.0), label="Training loss by epoch")))
     aps = [name for name in ("val/AP", "val/AP50", "val/AP75") if name in run.metrics]
     if aps:
         lines = [Line(f"{n[4:]} best {percent(max(run.metrics[n][1]))}", *run.metrics[n]) for n in aps]
         charts.append(
-            ("AP on validation pictures", line_chart(lines, epoch, Axis("%", 0, 1, percent=True), label="AP by epoch"))
+            (
+                "AP on validation pictures",
+                line_chart(lines, epoch, Axis("%", 0.0, 1.0, percent=True), label="AP by epoch"),
+            )
         )
     return charts
 
@@ -136,7 +138,7 @@ def ranking_chart(run: RunFacts) -> Markup | None:
         "mean IoU at this score", at.tolist(), ((coarse @ middles)[enough] / coarse.sum(axis=1)[enough]).tolist()
     )
     label = "Boxes before NMS by score and IoU with the best true box"
-    return density_chart(cells, mean, Axis("score", 0, 1), Axis("IoU with the best true box", 0.5, 1), label)
+    return density_chart(cells, mean, Axis("score", 0.0, 1.0), Axis("IoU with the best true box", 0.5, 1.0), label)
 
 
 def calibration_chart(runs: Sequence[RunFacts]) -> Markup | None:
@@ -151,7 +153,7 @@ def calibration_chart(runs: Sequence[RunFacts]) -> Markup | None:
             lines.append(Line(name, (scores[some] / n[some]).tolist(), (hits[some] / n[some]).tolist(), dots=True))
     if not any(line.xs for line in lines):
         return None
-    x, y = Axis("mean score", 0, 1), Axis("share of hits", 0, 1)
+    x, y = Axis("mean score", 0.0, 1.0), Axis("share of hits", 0.0, 1.0)
     return line_chart(lines, x, y, diagonal=True, label="Share of hits by score")
 
 
@@ -204,7 +206,8 @@ def shared_ap_chart(runs: Sequence[RunFacts]) -> Markup | None:
     lines = [Line(run.name, *run.metrics["val/AP"]) for run in runs if "val/AP" in run.metrics]
     if not lines:
         return None
-    return line_chart(lines, _epochs(runs), Axis("AP, %", 0, percent=True), label="AP by epoch of each run")
+    top = 1.08 * max(max(line.ys) for line in lines)
+    return line_chart(lines, _epochs(runs), Axis("AP, %", 0.0, top, percent=True), label="AP by epoch of each run")
 
 
 def shared_recall_chart(runs: Sequence[RunFacts]) -> Markup | None:
@@ -220,7 +223,7 @@ def shared_recall_chart(runs: Sequence[RunFacts]) -> Markup | None:
 def _epochs(runs: Sequence[RunFacts]) -> Axis:
     """From the first epoch to the last of any run, however few of them were evaluated."""
     last = max((max(xs) for run in runs for xs, _ in run.metrics.values()), default=1.0)
-    return Axis("epoch", 1, max(last, 2), whole=True)
+    return Axis("epoch", 1.0, max(last, 2.0), whole=True)
 
 
 def _flat(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
