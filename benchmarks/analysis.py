@@ -20,16 +20,17 @@ from typing import Any
 import numpy as np
 from told import claim, machine, verdicts
 
-PICTURES, BOXES, CLASSES, TRUE = 5_000, 500_000, 80, 36_000
+CLASSES, TRUE_A_PICTURE = 80, 7
 
 
-def generate(folder: Path, seed: int = 0) -> None:
+def generate(folder: Path, pictures: int, found_boxes: int, seed: int = 0) -> None:
     """Write `truth.json` and `results.json`: most boxes lie around true ones, better where they score higher."""
     rng = np.random.default_rng(seed)
     weights = 1 / np.arange(1, CLASSES + 1)
-    place = rng.integers(PICTURES, size=TRUE)
-    label = rng.choice(CLASSES, size=TRUE, p=weights / weights.sum())
-    boxes = np.column_stack([rng.uniform(0, 440, (TRUE, 2)), rng.uniform(12, 200, (TRUE, 2))])
+    true = TRUE_A_PICTURE * pictures
+    place = rng.integers(pictures, size=true)
+    label = rng.choice(CLASSES, size=true, p=weights / weights.sum())
+    boxes = np.column_stack([rng.uniform(0, 440, (true, 2)), rng.uniform(12, 200, (true, 2))])
     annotations = [
         {
             "id": number + 1, "image_id": int(picture), "category_id": int(its), "bbox": box,
@@ -37,19 +38,19 @@ def generate(folder: Path, seed: int = 0) -> None:
         }
         for number, (picture, its, box) in enumerate(zip(place, label, boxes.tolist(), strict=True))
     ]  # fmt: skip
-    about = rng.integers(TRUE, size=BOXES)
-    quality = rng.beta(2, 1.2, size=BOXES)
-    jitter = rng.normal(0, 0.25, (BOXES, 4)) * (1 - quality)[:, None] * np.tile(boxes[about][:, 2:], 2)
+    about = rng.integers(true, size=found_boxes)
+    quality = rng.beta(2, 1.2, size=found_boxes)
+    jitter = rng.normal(0, 0.25, (found_boxes, 4)) * (1 - quality)[:, None] * np.tile(boxes[about][:, 2:], 2)
     found = boxes[about] + jitter
     found[:, 2:] = found[:, 2:].clip(2)
-    score = (0.7 * quality + 0.3 * rng.random(BOXES)) ** 2
-    other = rng.random(BOXES) < 0.3
-    its = np.where(other, rng.integers(CLASSES, size=BOXES), label[about])
-    where = np.where(other, rng.integers(PICTURES, size=BOXES), place[about])
+    score = (0.7 * quality + 0.3 * rng.random(found_boxes)) ** 2
+    other = rng.random(found_boxes) < 0.3
+    its = np.where(other, rng.integers(CLASSES, size=found_boxes), label[about])
+    where = np.where(other, rng.integers(pictures, size=found_boxes), place[about])
     columns = (where.tolist(), its.tolist(), found.round(2).tolist(), score.round(5).tolist())
     results = [{"image_id": i, "category_id": c, "bbox": b, "score": s} for i, c, b, s in zip(*columns, strict=True)]
     truth = {
-        "images": [{"id": number, "width": 640, "height": 640} for number in range(PICTURES)],
+        "images": [{"id": number, "width": 640, "height": 640} for number in range(pictures)],
         "annotations": annotations,
         "categories": [{"id": number, "name": f"class {number}"} for number in range(CLASSES)],
     }
@@ -85,6 +86,8 @@ def main() -> None:
     """Generate, measure in a process of its own, tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--pictures", type=int, default=5_000)
+    parser.add_argument("--boxes", type=int, default=500_000)
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--candidates", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -93,7 +96,7 @@ def main() -> None:
         return
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
-        generate(Path(name))
+        generate(Path(name), args.pictures, args.boxes)
         for words in ([], ["--candidates"]):
             call = [sys.executable, __file__, "--measure", name, *words]
             rows.append(json.loads(subprocess.run(call, check=True, capture_output=True, text=True).stdout))
