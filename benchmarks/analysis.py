@@ -3,8 +3,8 @@
     python benchmarks/analysis.py --json docs/results/analysis.json
 
 Ground truth and results are written as json files first, as they would come from another tool, and read back in the
-process that is measured. With `--candidates` the boxes are taken for those before NMS, which measures everything that
-does not need a network.
+process that is measured. Then the same boxes are taken for those before NMS, which measures everything that does not
+need a network. Claims are about processor time, which other work on the machine changes little.
 """
 
 import argparse
@@ -77,6 +77,7 @@ def measured(folder: Path, candidates: bool) -> dict[str, Any]:
         "read_s": round(read - began, 2),
         "measure_s": round(time.perf_counter() - read, 2),
         "total_s": round(time.perf_counter() - began, 2),
+        "cpu_s": round(time.process_time(), 2),
         "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
         "figures": told.values,
     }
@@ -103,10 +104,11 @@ def main() -> None:
     for row in rows:
         kind = "taken for boxes before NMS" if row["candidates"] else "as results"
         print(f"{kind}: read {row['read_s']} s, measured {row['measure_s']} s, peak {row['peak_gb']} GB")
+        print(f"    {row['cpu_s']} s of processor time, Python's start included")
     claims = [
-        claim("all measures of a file of results in under a minute", rows[0]["total_s"], rows[0]["total_s"] < 60),
+        claim("all measures of a file of results in under a minute", rows[0]["cpu_s"], rows[0]["cpu_s"] < 60),
         claim("the same in under 4 GB", rows[0]["peak_gb"], rows[0]["peak_gb"] < 4),
-        claim("and of boxes before NMS in under a minute", rows[1]["total_s"], rows[1]["total_s"] < 60),
+        claim("and of boxes before NMS in under a minute", rows[1]["cpu_s"], rows[1]["cpu_s"] < 60),
     ]
     print("\n".join(verdicts(claims)))
     if args.json:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from commands import dsla, tiny_flags
 
+from dsla.assign import FCOS, TAL
 from dsla.config import override, parse_assignments
 from dsla.data import open_data
 from dsla.engine.evaluate import evaluate_detections
@@ -20,6 +21,7 @@ from dsla.engine.predictor import load
 from dsla.errors import DataError
 from dsla.recipes import recipe
 from dsla.report.page import Extent, gather, write_report
+from dsla.report.page.pictures import label_map
 from dsla.report.page.writing import render
 
 EVIL = '<script>alert("cat")</script>'
@@ -179,6 +181,12 @@ def test_nothing_found_and_nothing_to_find(run, data, tmp_path):
     shutil.copytree(run, other)
     (other / "results.json").write_text(json.dumps(empty))
     assert "Measured on 4 pictures" in render([gather(other, str(bare))])
+
+
+def test_labels_are_drawn_where_geometry_decides(data):
+    val = open_data(data).part("val")
+    assert (label_map(val, 64, (8, 16, 32), FCOS()) or "").startswith("data:image/webp;base64,")
+    assert label_map(val, 64, (8, 16, 32), TAL()) is None
 
 
 def test_the_command_writes_it_and_training_does(capsys, scenes, tmp_path, monkeypatch):

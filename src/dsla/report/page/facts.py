@@ -99,7 +99,10 @@ def gather(run: str | Path, data: str | DetectionData | None = None, extent: Ext
         else:
             notes.append(f"There is no model: {BEST} is missing.")
     except DslaError as error:  # the page is worth having without its pictures
-        notes.append(f"Nothing that needs the pictures or the model is shown: {_first_line(error, run)}")
+        where = (
+            "" if data is not None else " If the pictures lie elsewhere now, `dsla report --data` takes their place."
+        )
+        notes.append(f"Nothing that needs the pictures or the model is shown: {_first_line(error, run)}{where}")
     return RunFacts(
         name=run.resolve().name,
         results=told,

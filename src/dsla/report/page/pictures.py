@@ -12,10 +12,13 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
 from dsla.analysis import lrp_of_pictures, match, true_boxes
+from dsla.analysis.boxes import pair_iou
+from dsla.assign import DSLA, AnyAssigner
 from dsla.data import DetectionData, Resize, Sample
 from dsla.engine.analyse import Analysis
 from dsla.engine.draw import draw_detections, to_pil
-from dsla.report.labels import draw_static_labels
+from dsla.geometry import GroundTruth, Points
+from dsla.report.labels import draw_labels, draw_static_labels
 
 WIDTH = 460
 """Of a picture, in pixels: twice what a phone shows beside another one."""
@@ -119,20 +122,26 @@ def suppressed_crops(analysis: Analysis, data: DetectionData, most: int) -> list
     return crops
 
 
-def label_map(data: DetectionData, imgsz: int, strides: Sequence[int], assigner: object) -> str | None:
-    """Static labels of the model's assigner on the picture with the most boxes of middling number; None if not DSLA."""
-    from dsla.assign import DSLA
+def label_map(data: DetectionData, imgsz: int, strides: Sequence[int], assigner: AnyAssigner) -> str | None:
+    """Labels of the model's assigner on the picture with the middling number of boxes, as far as geometry decides.
 
-    if not isinstance(assigner, DSLA) or not len(data):
-        return None
+    None where the assigner needs what the network says, DSLA aside, whose static part is drawn; or without boxes.
+    """
     counts = np.array([len(data.record(index).boxes) for index in range(len(data))])
     some = np.flatnonzero(counts > 0)
-    if not len(some):
+    if not len(some) or (assigner.needs_predictions and not isinstance(assigner, DSLA)):
         return None
     chosen = some[np.argsort(counts[some], kind="stable")[len(some) // 2]]
     sample = Resize(imgsz)(data.sample(int(chosen)))
     title = f"What the network is asked for: {Path(sample.name).name}"
-    return figure_uri(draw_static_labels(sample, data.class_names, assigner=assigner, strides=strides, title=title))
+    if isinstance(assigner, DSLA):
+        drawn = draw_static_labels(sample, data.class_names, assigner=assigner, strides=strides, title=title)
+        return figure_uri(drawn)
+    height, width = sample.size
+    points = Points.lattice([(-(-height // stride), -(-width // stride)) for stride in strides], strides)
+    truth = GroundTruth.collate([(sample.boxes, sample.labels, sample.ignore)])
+    given = assigner(points, truth)
+    return figure_uri(draw_labels(sample.image, points, given, truth, class_names=data.class_names, title=title))
 
 
 def figure_uri(figure: Figure) -> str:
@@ -188,8 +197,6 @@ def _cropped(sample: Sample, shown: Sequence[tuple[Float64[np.ndarray, "4"], tup
 
 
 def _iou(boxes: Float64[np.ndarray, "N 4"], true: Float64[np.ndarray, "4"]) -> Float64[np.ndarray, " N"]:
-    from dsla.analysis.boxes import pair_iou
-
     return pair_iou(boxes, np.broadcast_to(true, boxes.shape))
 
 
