@@ -142,7 +142,7 @@ def test_analysing_tells_figures_and_writes_them(capsys, scenes, tmp_path, model
     ran = dsla(capsys, "analyse", f"net={model}", found, scenes, *words)
     assert ran.status == 0 and ran.err == "", ran.err
     assert re.search(r"^ *AP ↑ +\S+ \(.* to .*\) +100\.0 \(100\.0 to 100\.0\)", ran.out, re.MULTILINE)
-    assert "minus net, paired" in ran.out and "results: no Spearman, before NMS" in ran.out
+    assert "minus net, paired" in ran.out and "results, not measured (needs boxes before NMS" in ran.out
     files = {"analysis.json", "analysis.md", "score_iou.png", "reliability.png", "neighbours.png", "suppression.png"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == files | {"oracle.png"}
     told = json.loads((tmp_path / "out" / "analysis.json").read_text())

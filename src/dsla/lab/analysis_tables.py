@@ -1,6 +1,6 @@
 """An analysis as tables: rich for the terminal, markdown for documents. Everything comes from its summary."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -40,7 +40,8 @@ def docs_block(summary: Mapping[str, Any]) -> str:
         others = models[1:]
         lines += ["", f"Minus {summary['reference']}, paired; bold where the interval leaves out zero:", ""]
         lines += [f"| | {' | '.join(model['label'] for model in others)} |", "|---|" + "---:|" * len(others)]
-        for name in told_figures(summary):
+        compared = [name for name in told_figures(summary) if any(each["differences"].get(name) for each in others)]
+        for name in compared:
             cells = [_difference_cell(name, model["differences"].get(name)) for model in others]
             lines.append(f"| {FIGURES[name].title} | {' | '.join(cells)} |")
     lines += ["", "AP50 to be won by repairing one kind of error (TIDE), points:", ""]
@@ -121,6 +122,8 @@ def _differences(summary: Mapping[str, Any]) -> Table:
     for model in models:
         table.add_column(Text(model["label"]), justify="right", no_wrap=True)
     for name in told_figures(summary):
+        if not any(model["differences"].get(name) for model in models):
+            continue
         cells: list[Text] = []
         for model in models:
             told = model["differences"].get(name)
@@ -183,9 +186,5 @@ def _missing(summary: Mapping[str, Any]) -> list[str]:
         without = [model["label"] for model in summary["models"] if reason in model["missing"].values()]
         if without:
             titles = [figure.title for figure in FIGURES.values() if figure.needs == needs]
-            lines.append(f"{_joined(without)}: no {', '.join(titles)}: {reason}.")
+            lines.append(f"{', '.join(without)}, not measured ({reason}): {'; '.join(titles)}.")
     return lines
-
-
-def _joined(names: Sequence[str]) -> str:
-    return ", ".join(names)

@@ -27,7 +27,7 @@ def plot_score_iou(models: Sequence[Mapping[str, Any]]) -> Figure:
     rows = -(-len(models) // columns)
     with figure(3.6 * columns + 0.8, 3.1 * rows + 0.4) as fig:
         panels = fig.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flatten()
-        top = max(max(np.max(model["density"]) for model in models), 2)
+        top = max(*(float(np.max(model["density"])) for model in models), 2.0)
         for panel, model in zip(panels, models, strict=False):
             _density(panel, np.asarray(model["density"], dtype=np.float64), top)
             before = model["figures"].get("spearman_before") or model["figures"].get("spearman")

@@ -99,9 +99,7 @@ def gather(run: str | Path, data: str | DetectionData | None = None, extent: Ext
         else:
             notes.append(f"There is no model: {BEST} is missing.")
     except DslaError as error:  # the page is worth having without its pictures
-        where = (
-            "" if data is not None else " If they lie elsewhere now, name the place with --data."
-        )
+        where = "" if data is not None else " If they lie elsewhere now, name the place with --data."
         notes.append(f"Nothing that needs the pictures or the model is shown: {_first_line(error, run)}{where}")
     return RunFacts(
         name=run.resolve().name,
