@@ -1,4 +1,4 @@
-"""Figures and sheets made from what a run leaves behind; nothing here computes a result."""
+"""Figures, sheets and pages made from what a run leaves behind; what is measured for them, the engine measures."""
 
 from dsla.report.assigners import plot_assigners
 from dsla.report.comparison import plot_comparison, plot_lengths
