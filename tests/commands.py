@@ -21,6 +21,7 @@ TINY = (
     "data.workers=0",
     "train.device=cpu",
     "optim.warmup=2",
+    "train.report=false",
 )
 
 

@@ -79,3 +79,15 @@ def test_data_times_every_path_by_step_and_leaves_out_what_is_not_there(tmp_path
 def test_train_step_names_an_unknown_contender() -> None:
     done = _run("--only", "ours,twni")
     assert done.returncode == 2 and "twni" in done.stderr and "resnet50" in done.stderr
+
+
+def test_analysis_writes_rows_machine_and_claims(tmp_path: Path) -> None:
+    file = tmp_path / "analysis.json"
+    script = SCRIPT.with_name("analysis.py")
+    done = _run("--pictures", "20", "--boxes", "600", "--json", str(file), script=script)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(file.read_text())
+    as_results, before = report["rows"]
+    assert as_results["boxes"] == 600 and "spearman_before" not in as_results["figures"]
+    assert before["figures"]["better_suppressed"] is not None
+    assert len(report["claims"]) == 3 and "torch" in report["machine"]

@@ -17,7 +17,20 @@ from dsla.engine.modelfile import read_model, save_model
 from dsla.recipes import recipe
 from dsla.version import __version__
 
-COMMANDS = ("check", "train", "evaluate", "predict", "compare", "convert", "shards", "demo", "info", "config")
+COMMANDS = (
+    "check",
+    "train",
+    "evaluate",
+    "predict",
+    "report",
+    "analyse",
+    "compare",
+    "convert",
+    "shards",
+    "demo",
+    "info",
+    "config",
+)
 QUICK = ("--epochs", "1", *tiny_flags())
 
 
@@ -119,6 +132,24 @@ def test_nothing_but_text_goes_into_a_pipe(capsys, scenes, tmp_path, model):
     assert ran.status == 0 and ran.err == ""
     assert "\x1b" not in ran.out and "evaluating" not in ran.out
     assert "COCO protocol" in ran.out
+
+
+def test_analysing_tells_figures_and_writes_them(capsys, scenes, tmp_path, model):
+    found = tmp_path / "results.json"
+    truth = json.loads((scenes / "val.json").read_text())
+    rows = [{key: entry[key] for key in ("image_id", "category_id", "bbox")} for entry in truth["annotations"]]
+    found.write_text(json.dumps([row | {"score": 0.5} for row in rows]))
+    words = ("--workers", "0", "--draws", "50", "--out", tmp_path / "out")
+    ran = dsla(capsys, "analyse", f"net={model}", found, scenes, *words)
+    assert ran.status == 0 and ran.err == "", ran.err
+    assert re.search(r"^ *AP ↑ +\S+ \(.* to .*\) +100\.0 \(100\.0 to 100\.0\)", ran.out, re.MULTILINE)
+    assert "minus net, paired" in ran.out and "results, not measured (needs boxes before NMS" in ran.out
+    files = {"analysis.json", "analysis.md", "score_iou.png", "reliability.png", "neighbours.png", "suppression.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == files | {"oracle.png"}
+    told = json.loads((tmp_path / "out" / "analysis.json").read_text())
+    assert told["reference"] == "net" and told["models"][1]["figures"]["AP"]["mean"] == 1
+    ran = dsla(capsys, "analyse", tmp_path / "nothing", scenes, *words)
+    assert ran.status == 2 and "no such file or folder; give a model" in ran.err
 
 
 def test_long_class_names_are_whole_in_a_pipe(capsys, scenes, tmp_path):

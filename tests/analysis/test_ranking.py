@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import kendalltau, pearsonr, spearmanr
 
-from dsla.analysis import score_iou_spearman
-from dsla.analysis.ranking import box_iou, spearman
+from dsla.analysis import found_boxes, score_iou_spearman, true_boxes
+from dsla.analysis.ranking import kendall_by_group, pearson_by_group, rank_agreement, spearman_by_group
 
 
 def box(image: int, x: float = 0, *, width: float = 100, category: int = 1, crowd: int = 0):
@@ -16,7 +16,11 @@ def found(image: int, overlap: float, score: float, *, category: int = 1):
 
 
 def truth(*boxes):
-    return {"annotations": list(boxes)}
+    return {
+        "images": [{"id": number} for number in (1, 2, 3)],
+        "annotations": list(boxes),
+        "categories": [{"id": number, "name": f"class {number}"} for number in (1, 2)],
+    }
 
 
 def test_the_same_order_is_one_and_the_reverse_minus_one():
@@ -34,8 +38,6 @@ def test_one_exchange_of_four_neighbours():
 def test_ties_get_the_mean_of_their_ranks():
     rows = [found(1, 0.6, 0.2), found(1, 0.7, 0.2), found(1, 0.8, 0.9)]
     assert score_iou_spearman(truth(box(1)), rows) == pytest.approx(np.sqrt(3) / 2)
-    pairs = np.random.default_rng(0).integers(0, 5, (40, 2)).astype(np.float64)
-    assert spearman(pairs) == pytest.approx(spearmanr(*pairs.T).statistic)
 
 
 def test_pictures_weigh_the_same_whatever_they_hold():
@@ -79,7 +81,37 @@ def test_no_order_is_no_value(rows):
     assert score_iou_spearman(truth(box(1)), rows) is None
 
 
-def test_box_iou_of_empty_and_of_apart():
-    a = np.array([[0.0, 0, 10, 10], [5, 5, 0, 0]])
-    b = np.array([[5.0, 0, 10, 10], [20, 20, 5, 5], [5, 5, 0, 0]])
-    np.testing.assert_allclose(box_iou(a, b), [[1 / 3, 0, 0], [0, 0, 0]])
+def test_correlations_within_groups_are_those_of_scipy():
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 6, (2, 400)).astype(np.float64)
+    group = rng.integers(0, 9, 400)
+    x[group == 4] = 3.0  # says nothing
+    x, y, group = x[group != 7], y[group != 7], group[group != 7]
+    own = [group == number for number in range(9)]
+    expected = {
+        spearman_by_group: [
+            spearmanr(x[its], y[its]).statistic if n not in (4, 7) else np.nan for n, its in enumerate(own)
+        ],
+        pearson_by_group: [
+            pearsonr(x[its], y[its]).statistic if n not in (4, 7) else np.nan for n, its in enumerate(own)
+        ],
+    }
+    for function, values in expected.items():
+        np.testing.assert_allclose(function(x, y, group, 9), values)
+    taus = [kendalltau(x[its], y[its]).statistic if n != 4 else np.nan for n, its in enumerate(own) if n != 7]
+    for large in (2, 30, 400):  # from where pairs are counted by sorting
+        tau, names = kendall_by_group(x, y, group, large)
+        np.testing.assert_allclose(tau, taus)
+        assert names.tolist() == [0, 1, 2, 3, 4, 5, 6, 8]
+
+
+def test_inversions_are_counted_by_true_box():
+    near = [found(1, 0.6, 0.1), found(1, 0.7, 0.3), found(1, 0.8, 0.2)]  # one of three pairs in the wrong order
+    far = [{**row, "image_id": 2} for row in (found(1, 0.6, 0.9), found(1, 0.9, 0.1))]  # the only pair
+    lone = [{**found(1, 0.9, 0.5), "image_id": 3}]
+    pictures = truth(box(1), box(2), box(3))
+    told = rank_agreement(found_boxes(pictures, near + far + lone), true_boxes(pictures))
+    assert told.inversions.value == pytest.approx((1 / 3 + 1) / 2)
+    assert told.pearson.value == pytest.approx(pearsonr([0.6, 0.7, 0.8], [0.1, 0.3, 0.2]).statistic)
+    assert told.spearman.value == told.spearman_by_class["class 1"] == pytest.approx(0.5)
+    assert told.spearman_by_class["class 2"] is None

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from dsla.cli.analyse import analyse
 from dsla.cli.check import check
 from dsla.cli.compare import compare
 from dsla.cli.config import config
@@ -14,6 +15,7 @@ from dsla.cli.demo import demo
 from dsla.cli.evaluate import evaluate
 from dsla.cli.info import info
 from dsla.cli.predict import predict
+from dsla.cli.report import report
 from dsla.cli.shards import shards
 from dsla.cli.train import train
 from dsla.errors import DslaError
@@ -26,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (check, train, evaluate, predict, compare, convert, shards, demo, info, config):
+for command in (check, train, evaluate, predict, report, analyse, compare, convert, shards, demo, info, config):
     app.command()(command)
 
 

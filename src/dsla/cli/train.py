@@ -48,7 +48,7 @@ def train(
     from dsla.data.single_class import splits_as_single_class
     from dsla.engine.tiled import settle_tiles
     from dsla.engine.train import train as run_training
-    from dsla.report import write_run_plots
+    from dsla.report import write_run_plots, write_run_report
 
     if start is not None and (resume or weights):
         raise ConfigError(f"--start {start}: has all weights; leave --resume and --weights away")
@@ -98,6 +98,7 @@ def train(
         shown = console if first else Console(quiet=True)
         run = run_training(settings, splits, folder, resume=resume is not None, console=shown)
         write_run_plots(run.folder, splits.val)
+        page = write_run_report(run.folder, splits.val) if settings.train.report else None
     except KeyboardInterrupt:
         if first:
             tell_interrupted(folder)
@@ -105,6 +106,8 @@ def train(
     if run.evaluation is not None:
         tell_evaluation(run.evaluation)
     say(f"\nmodel     {run.model}\nresults   {run.folder / 'results.json'}\npictures  {run.folder / 'plots'}")
+    if page is not None:
+        say(f"report    {page}")
     say(f"next      dsla predict {run.model} PICTURE...")
 
 

@@ -150,6 +150,7 @@ class TrainSettings(Settings):
     ema: float | None = Field(default=0.99, gt=0, lt=1, description="decay of the averaged weights; null for none")
     evaluate_every: int = Field(default=1, ge=1, description="epochs between evaluations; the last is always evaluated")
     patience: int | None = Field(default=None, ge=1, description="evaluations without a better AP before stopping")
+    report: bool = Field(default=True, description="write report.html at the end")
 
 
 class Config(Settings):

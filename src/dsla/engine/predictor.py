@@ -174,13 +174,9 @@ class Predictor:
 
         Raises `DataError` where the data's classes are not the model's, in the same order.
         """
-        if self.config.data.single_class:
-            data = as_single_class(data)
-        if data.class_names != self.class_names:
-            raise DataError(_other_classes(data.class_names, self.class_names, self.file.path))
         return evaluate(
             self.detector,
-            data,
+            self.data_for(data),
             batch=batch,
             workers=workers,
             resize=Resize(self.config.data.imgsz, self.config.data.shorter),
@@ -189,6 +185,17 @@ class Predictor:
             progress=progress,
             tiling=self.config.data.tiling,
         )
+
+    def data_for(self, data: DetectionData) -> DetectionData:
+        """The pictures as this model is judged on them: all classes as one if it was trained so.
+
+        Raises `DataError` where their classes are not the model's, in the same order.
+        """
+        if self.config.data.single_class and data.class_names != self.class_names:
+            data = as_single_class(data)
+        if data.class_names != self.class_names:
+            raise DataError(_other_classes(data.class_names, self.class_names, self.file.path))
+        return data
 
 
 def load(path: Any, device: str | torch.device = "cpu") -> Predictor:

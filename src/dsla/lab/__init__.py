@@ -10,5 +10,6 @@ points_a_box.py  what rules without predictions give to the boxes of a data set
 record.py    finished runs, read and checked
 statistics.py, resampled_ap.py  paired differences with intervals over pictures and seeds
 summary.py, tables.py, conclusions.py  what comes of it, to keep, to look at, to conclude
+sources.py, side_by_side.py, analysis_tables.py  models and results measured on the same pictures, with intervals
 tune.py      the balance of class and box loss, for each assigner with the same budget
 """

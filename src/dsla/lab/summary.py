@@ -79,7 +79,7 @@ def summarise(
         ],
         "tuning": tuning,
     }  # fmt: skip
-    summary = json.loads(json.dumps(_rounded(summary)))  # tuples are lists, as they will be when it is read back
+    summary = json.loads(json.dumps(rounded(summary)))  # tuples are lists, as they will be when it is read back
     return summary | {"conclusions": conclusions(summary)}
 
 
@@ -146,12 +146,12 @@ def _marks(config: Mapping[str, Any]) -> list[str]:
     return [mark for mark, holds in marks.items() if holds]
 
 
-def _rounded(tree: Any) -> Any:
+def rounded(tree: Any) -> Any:
     """Numbers to six digits after the point: differences smaller than that mean nothing."""
     if isinstance(tree, float):
         return round(tree, _DIGITS)
     if isinstance(tree, Mapping):
-        return {key: _rounded(value) for key, value in tree.items()}  # pyright: ignore[reportUnknownVariableType]
+        return {key: rounded(value) for key, value in tree.items()}  # pyright: ignore[reportUnknownVariableType]
     if isinstance(tree, list | tuple):
-        return [_rounded(value) for value in tree]  # pyright: ignore[reportUnknownVariableType]
+        return [rounded(value) for value in tree]  # pyright: ignore[reportUnknownVariableType]
     return tree

@@ -1,4 +1,4 @@
-"""All plots of a run, into its folder."""
+"""All plots of a run, and its page, into its folder."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 from dsla.data.dataset import DetectionData
 from dsla.errors import DataError
 from dsla.report.gallery import gallery
+from dsla.report.page import REPORT, Extent, gather, write_report
 from dsla.report.plots import plot_confusion, plot_curves, plot_precision_recall, read_metrics
 from dsla.report.style import save_figure
 
@@ -54,6 +55,18 @@ def write_run_plots(
         sheet.save(plots / _SHEET, quality=90)
         written.append(plots / _SHEET)
     return written
+
+
+def write_run_report(run: str | Path, data: DetectionData | None, *, pictures: int = 64) -> Path:
+    """Write the page of a run that has just ended into its folder; it costs seconds, whatever the data.
+
+    Args:
+        run: the run's folder.
+        data: its validation pictures; None where it has none.
+        pictures: that the model is run on, at most.
+    """
+    facts = gather(run, data, Extent(pictures=pictures))
+    return write_report([facts], Path(run) / REPORT)
 
 
 def _read_json(path: Path) -> Any:
