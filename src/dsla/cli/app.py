@@ -11,7 +11,9 @@ from dsla.cli.config import config
 from dsla.cli.convert import convert
 from dsla.cli.demo import demo
 from dsla.cli.evaluate import evaluate
+from dsla.cli.explore import explore
 from dsla.cli.info import info
+from dsla.cli.labels import labels
 from dsla.cli.predict import predict
 from dsla.cli.shards import shards
 from dsla.cli.train import train
@@ -25,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, compare, convert, shards, demo, info, config):
+for command in (train, evaluate, predict, compare, labels, explore, convert, shards, demo, info, config):
     app.command()(command)
 
 

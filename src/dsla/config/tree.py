@@ -68,6 +68,11 @@ class ModelSettings(Settings):
     drop_path: float = Field(default=0.0, ge=0, lt=1, description="stochastic depth of the backbone")
     feature_norm: bool = Field(default=False, description="layer norms on the backbone's features")
 
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Of the levels, in pixels."""
+        return tuple(2**level for level in self.levels)
+
 
 class LossSettings(Settings):
     """Losses and their weights."""

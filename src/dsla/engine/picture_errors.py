@@ -69,7 +69,13 @@ def match_picture(
         }
     )  # fmt: skip
     said = [
-        {"id": n + 1, "image_id": 1, "category_id": int(found_labels[n]), "bbox": _xywh(found[n]), "score": float(score)}
+        {
+            "id": n + 1,
+            "image_id": 1,
+            "category_id": int(found_labels[n]),
+            "bbox": _xywh(found[n]),
+            "score": float(score),
+        }
         for n, score in enumerate(scores)
     ]
     scorer = hotcoco.COCOeval(truth, truth.load_res(said), "bbox")
