@@ -100,6 +100,8 @@ def assigner_choices(config: Config) -> dict[str, AnyAssigner]:
         assigner = with_assigner(config, name).assigner
         if assigner not in chosen.values():
             chosen[name] = assigner
+    if config.assigner not in chosen.values():  # turned in a way that no name stands for
+        chosen[config.assigner.name] = config.assigner
     return chosen
 
 

@@ -126,13 +126,9 @@ class Models:
         boxes, labels, scores = (each[trace.kept] for each in (found.boxes, found.labels, found.scores))
         truth = GroundTruth.collate([(sample.boxes, sample.labels, sample.ignore)])
         match = match_picture(
-            truth.boxes.numpy(),
-            truth.labels.numpy(),
-            truth.ignore.numpy(),
-            boxes.numpy(),
-            labels.numpy(),
-            scores.numpy(),
-        )
+            truth.boxes.numpy(), truth.labels.numpy(), truth.ignore.numpy(),
+            boxes.numpy(), labels.numpy(), scores.numpy(),
+        )  # fmt: skip
         iou = np.zeros(len(match), np.float32)
         hit = match >= 0
         if hit.any():

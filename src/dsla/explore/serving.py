@@ -80,7 +80,12 @@ def serve(session: Session, place: socket.socket, host: str, ready: Callable[[st
     from dsla.explore.app import create_app
 
     config = uvicorn.Config(
-        create_app(session, host), log_level="warning", access_log=False, timeout_graceful_shutdown=2, lifespan="off"
+        create_app(session, host),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+        lifespan="off",
     )
     name = f"[{host}]" if ":" in host else host
     ready(f"http://{name}:{place.getsockname()[1]}/")

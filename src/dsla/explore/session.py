@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +12,7 @@ from dsla.config import Config
 from dsla.data import DataSplits
 from dsla.data.resize import Resize
 from dsla.engine.draw import PALETTE, class_color
-from dsla.engine.label_maps import frame, label_maps
+from dsla.engine.label_maps import frame, label_maps, without_network
 from dsla.engine.predictor import Predictor
 from dsla.errors import ConfigError, DataError
 from dsla.explore.controls import assigner_choices, changed, controls_of
@@ -20,6 +20,7 @@ from dsla.explore.models import Models, told
 from dsla.explore.pictures import Pictures
 
 SMALLEST, LARGEST = 64, 1536  # pixels of a picture's longer side
+_NO_IOU = "Coupling multiplies labels by the IoU that a model reaches; choose a model, or turn it off"
 _BOX_COLORS = 3 * len(PALETTE)
 
 
@@ -87,7 +88,8 @@ class Session:
         self.pictures = Pictures(splits)
         self.models = Models(dict(predictors), self.pictures)
         self.configs = (config, *(predictor.config for predictor in predictors.values()))
-        self._choices = [assigner_choices(each) for each in self.configs]
+        # Without a model, what can go without one does.
+        self._choices = [_alone(assigner_choices(config)), *map(assigner_choices, self.configs[1:])]
         self._token = secrets.token_hex(4)  # the browser keeps pictures, and must not keep those of another session
 
     def about(self) -> dict[str, Any]:
@@ -113,9 +115,7 @@ class Session:
         config = self._config(question.model)
         assigner = changed(self._assigner(question.assigner, question.model), question.settings)
         if question.model is None and assigner.name == "dsla" and assigner.needs_predictions:
-            raise ConfigError(
-                "Coupling multiplies labels by the IoU that a model reaches; choose a model, or turn it off"
-            )
+            raise ConfigError(_NO_IOU)
         record = self.pictures.record(question.split, question.index)
         own = question.imgsz == config.data.imgsz
         resize = Resize(question.imgsz, config.data.shorter if own else None)
@@ -173,7 +173,8 @@ class Session:
         """Picture size, offset and assigners of the recipe (0) or of a model (from 1)."""
         config = self.configs[number]
         choices = self._choices[number]
-        own = next(name for name, assigner in choices.items() if assigner == config.assigner)
+        mine = config.assigner if number else _alone({"": config.assigner})[""]
+        own = next(name for name, assigner in choices.items() if assigner == mine)
         return {
             "imgsz": config.data.imgsz,
             "offset": config.model.offset,
@@ -181,20 +182,31 @@ class Session:
             "threshold": 0.3,
             "nms": config.inference.nms_iou,
             "assigner": own,
-            "assigners": {name: _described(assigner, number == 0) for name, assigner in choices.items()},
+            "assigners": {name: _described(assigner) for name, assigner in choices.items()},
         }
 
 
-def _described(assigner: AnyAssigner, alone: bool) -> dict[str, Any]:
-    """Controls of an assigner with their values; without a model those that would need one are off."""
+def _described(assigner: AnyAssigner) -> dict[str, Any]:
+    """Controls of an assigner with their values."""
     controls = controls_of(assigner)
-    values = {control.field: getattr(assigner, control.field) for control in controls}
-    if alone and assigner.name == "dsla":
-        values |= {"coupling": False, "iou_only": False}
-    elif alone and assigner.name == "atss":
-        values["label"] = "one"
-    needs = replace(assigner, **values).needs_predictions
-    return {"controls": [asdict(control) for control in controls], "values": values, "needs_model": needs}
+    return {
+        "controls": [asdict(control) for control in controls],
+        "values": {control.field: getattr(assigner, control.field) for control in controls},
+        "needs_model": assigner.needs_predictions,
+    }
+
+
+def _alone(choices: Mapping[str, AnyAssigner]) -> dict[str, AnyAssigner]:
+    """Assigners as far as they go without a model; those that cannot stay, and ask for one."""
+    alone: dict[str, AnyAssigner] = {}
+    for name, assigner in choices.items():
+        try:
+            static = without_network(assigner)
+        except ConfigError:
+            static = assigner
+        if static not in alone.values():
+            alone[name] = static
+    return alone
 
 
 def _hex(color: tuple[int, int, int]) -> str:

@@ -1,0 +1,350 @@
+// The picture with its points and boxes: one canvas a side, drawn anew whenever something changes.
+
+import { byId, element } from "./element.js";
+import { cellsOf, paintCells, placeOf, scaleOf, sharp } from "./paint.js";
+import { activeSide, change, classHidden, levelName, onChange, sidesShown, starts, state } from "./state.js";
+
+const WRONG = "#ff5a4f";
+const REMOVED = "#c3ccd8";
+const BETTER = "#ff5cf0";
+const RIM = "rgb(0 0 0 / 0.5)";
+const BETTER_BY = 50; // thousandths of IoU
+const stage = byId("stage");
+let pointer = null; // {x, y} in picture pixels
+
+export function startStage() {
+  onChange((parts) => {
+    if (parts.has("sides")) {
+      byId("main").classList.toggle("compared", state.compare);
+      rebuild();
+    }
+    draw();
+    legend();
+  });
+  new ResizeObserver(draw).observe(stage);
+  byId("zoom-in").addEventListener("click", () => zoomBy(1.5));
+  byId("zoom-out").addEventListener("click", () => zoomBy(1 / 1.5));
+  byId("zoom-fit").addEventListener("click", fit);
+}
+
+export function fit() {
+  state.view = { zoom: 1, x: 0.5, y: 0.5 };
+  change("view");
+}
+
+export function zoomBy(factor, around) {
+  const view = state.view;
+  const zoom = Math.min(16, Math.max(1, view.zoom * factor));
+  if (around) {
+    view.x = around.x + (view.x - around.x) * (view.zoom / zoom);
+    view.y = around.y + (view.y - around.y) * (view.zoom / zoom);
+  }
+  view.zoom = zoom;
+  hold(view);
+  change("view");
+}
+
+function hold(view) {
+  const least = 0.5 / view.zoom;
+  view.x = Math.min(1 - least, Math.max(least, view.x));
+  view.y = Math.min(1 - least, Math.max(least, view.y));
+}
+
+function rebuild() {
+  stage.replaceChildren(...sidesShown().map((side, number) => {
+    const canvas = element("canvas", { role: "img" });
+    const figure = element("figure", { class: "side" }, canvas, element("figcaption"), element("p", { class: "fault", hidden: true, role: "alert" }));
+    figure.addEventListener("pointerdown", () => {
+      if (state.compare && state.active !== number) {
+        state.active = number;
+        change("active");
+      }
+    });
+    pointing(canvas);
+    return figure;
+  }));
+}
+
+// From the picture's pixels to the canvas's.
+function viewOf(width, height) {
+  const { truth, view } = state;
+  const scale = Math.min(width / truth.width, height / truth.height) * view.zoom;
+  const x = width / 2 - (view.zoom > 1 ? view.x : 0.5) * truth.width * scale;
+  const y = height / 2 - (view.zoom > 1 ? view.y : 0.5) * truth.height * scale;
+  return { scale, x, y };
+}
+
+function draw() {
+  if (!state.truth || !state.picture) return;
+  const shown = sidesShown();
+  [...stage.children].forEach((figure, number) => {
+    if (shown[number]) drawSide(figure, shown[number], shown[1 - number], number);
+  });
+}
+
+function drawSide(figure, side, other, number) {
+  const canvas = figure.querySelector("canvas");
+  const { context, width, height } = sharp(canvas);
+  const view = viewOf(width, height);
+  figure.classList.toggle("zoomed", state.view.zoom > 1);
+  figure.classList.toggle("active", number === state.active);
+  figure.classList.toggle("compared", state.compare);
+  const caption = [state.compare ? "AB"[number] : "", side.assigner, side.model === null ? "" : state.about.models[side.model]];
+  figure.querySelector("figcaption").textContent = state.compare ? caption.filter(Boolean).join(" · ") : "";
+  const fault = figure.querySelector(".fault");
+  fault.hidden = !side.fault;
+  if (fault.textContent !== (side.fault ?? "")) fault.textContent = side.fault ?? "";
+  context.save();
+  context.translate(view.x, view.y);
+  context.scale(view.scale, view.scale);
+  const image = state.map === "picture" ? state.picture.plain : state.picture.muted;
+  context.imageSmoothingEnabled = view.scale < 3;
+  context.drawImage(image, 0, 0, state.truth.width, state.truth.height);
+  const dense = state.map === "score" || state.map === "iou";
+  const grid = dense ? side.word : side.labels;
+  if (grid) {
+    const first = state.map === "difference" ? state.sides[0] : side;
+    const second = state.map === "difference" ? state.sides[1] : other;
+    const cells = cellsOf(first, second, state.map, state.about.box_colors);
+    const strong = state.selected?.kind === "truth" ? new Set([state.selected.number]) : null;
+    paintCells(context, grid, cells, { level: state.level, strong, visible: (owner) => !classHidden(state.truth.labels[owner]) });
+  }
+  context.restore();
+  const pen = penOf(context, view);
+  if (state.show.removed && side.word) drawRemoved(pen, side.word);
+  drawTruth(pen, side);
+  if (state.show.found && side.word) drawFound(pen, side.word);
+  describe(canvas, side);
+}
+
+// Draws boxes of the picture with lines as thick as they are on the screen.
+function penOf(context, view) {
+  const rect = ([x1, y1, x2, y2]) => [view.x + x1 * view.scale, view.y + y1 * view.scale, (x2 - x1) * view.scale, (y2 - y1) * view.scale];
+  return {
+    box(box, color, thick, dash = [], alpha = 1) {
+      context.globalAlpha = alpha;
+      context.setLineDash([]);
+      context.strokeStyle = RIM;
+      context.lineWidth = thick + (dash.length ? 0.8 : 2);
+      context.strokeRect(...rect(box));
+      context.setLineDash(dash);
+      context.strokeStyle = color;
+      context.lineWidth = thick;
+      context.strokeRect(...rect(box));
+      context.setLineDash([]);
+      context.globalAlpha = 1;
+    },
+    fine(box, color, dash, alpha) {
+      context.globalAlpha = alpha;
+      context.setLineDash(dash);
+      context.strokeStyle = color;
+      context.lineWidth = 1.2;
+      context.strokeRect(...rect(box));
+      context.setLineDash([]);
+      context.globalAlpha = 1;
+    },
+    tag(box, text, color, force = false, below = false) {
+      const [x, y, w, h] = rect(box);
+      context.font = "600 11px system-ui, sans-serif";
+      const long = context.measureText(text).width + 8;
+      if (!force && long > w + 22) return;
+      const top = below ? y + h + 1 : y > 17 ? y - 17 : y + 1;
+      context.fillStyle = color;
+      context.beginPath();
+      context.roundRect(x - 1, top, long, 16, 3);
+      context.fill();
+      context.fillStyle = "#10141c";
+      context.fillText(text, x + 3, top + 12);
+    },
+  };
+}
+
+// Which true boxes are found, at the threshold, and by what.
+export function foundBy(word) {
+  const by = new Map();
+  word?.found.scores.forEach((score, n) => {
+    if (score >= state.threshold * 1000 && word.found.match[n] >= 0) by.set(word.found.match[n], n);
+  });
+  return by;
+}
+
+function drawTruth(pen, side) {
+  const { truth, selected } = state;
+  const judged = state.show.found && side.word ? foundBy(side.word) : null;
+  const order = truth.boxes.map((_, g) => g).filter((g) => !classHidden(truth.labels[g]));
+  order.sort((a, b) => (selected?.kind === "truth") * ((a === selected?.number) - (b === selected?.number)));
+  for (const g of order) {
+    const chosen = selected?.kind === "truth" && selected.number === g;
+    if (truth.ignore[g]) {
+      if (state.show.ignore) pen.box(truth.boxes[g], "#b9c2cd", chosen ? 2.5 : 1.2, [2, 3]);
+      continue;
+    }
+    if (!state.show.truth && !chosen) continue;
+    const missed = judged && !judged.has(g);
+    const colors = state.map === "owner" ? state.about.box_colors : state.about.class_colors;
+    const color = missed ? WRONG : colors[(state.map === "owner" ? g : truth.labels[g]) % colors.length];
+    pen.box(truth.boxes[g], chosen ? "#ffffff" : color, chosen ? 3 : 2, [], selected && !chosen ? 0.35 : 1);
+    if (chosen) pen.tag(truth.boxes[g], `${g + 1} ${state.about.classes[truth.labels[g]]}`, "#ffffff", true);
+    else if (selected) continue;
+    else if (missed && state.map === "picture") pen.tag(truth.boxes[g], "missed", WRONG);
+    else if (state.map === "owner" || (state.map === "picture" && !judged)) pen.tag(truth.boxes[g], state.map === "owner" ? String(g + 1) : state.about.classes[truth.labels[g]], color);
+  }
+}
+
+function drawFound(pen, word) {
+  const { found } = word;
+  for (let n = found.boxes.length - 1; n >= 0; n -= 1) {
+    if (found.scores[n] < state.threshold * 1000 || classHidden(found.labels[n])) continue;
+    const chosen = state.selected?.kind === "found" && state.selected.number === n;
+    const invented = found.match[n] === -1;
+    const color = chosen ? "#ffffff" : invented ? WRONG : state.about.class_colors[found.labels[n]];
+    const told = chosen || !state.selected || (state.selected.kind === "truth" && found.match[n] === state.selected.number);
+    pen.box(found.boxes[n], color, chosen ? 3 : 1.5, [6, 4], told ? 1 : 0.22);
+    if (told && (state.map === "picture" || state.selected)) pen.tag(found.boxes[n], (found.scores[n] / 1000).toFixed(2), color, chosen, state.selected?.kind === "truth");
+  }
+}
+
+// Of a chosen detection only what it removed itself.
+function drawRemoved(pen, word) {
+  const { removed, found } = word;
+  const chosen = state.selected?.kind === "found" ? state.selected.number : null;
+  removed.boxes.forEach((box, r) => {
+    if (classHidden(removed.labels[r]) || found.scores[removed.by[r]] < state.threshold * 1000) return;
+    if (chosen !== null && removed.by[r] !== chosen) return;
+    const better = removed.gain[r] !== null && removed.gain[r] > BETTER_BY;
+    pen.fine(box, better ? BETTER : REMOVED, [2, 3], better ? 1 : chosen === null ? 0.4 : 0.8);
+  });
+}
+
+function describe(canvas, side) {
+  const { truth } = state;
+  const boxes = truth.ignore.filter((ignored) => !ignored).length;
+  const points = side.labels ? side.labels.point.length : 0;
+  const text = `${truth.name}: ${boxes} true boxes, ${points} points learn one of them by ${side.assigner}`;
+  if (canvas.getAttribute("aria-label") !== text) canvas.setAttribute("aria-label", text);
+  const choose = state.level === null ? "all" : String(state.level);
+  Object.assign(canvas.dataset, { points: String(points), map: state.map, level: choose });
+}
+
+function pointing(canvas) {
+  let drag = null;
+  const at = (event) => {
+    const view = viewOf(canvas.clientWidth, canvas.clientHeight);
+    return { x: (event.offsetX - view.x) / view.scale, y: (event.offsetY - view.y) / view.scale, scale: view.scale };
+  };
+  canvas.addEventListener("pointerdown", (event) => {
+    drag = { x: event.clientX, y: event.clientY, moved: false };
+    if (state.view.zoom > 1) canvas.setPointerCapture(event.pointerId);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (!state.truth) return;
+    pointer = at(event);
+    if (drag && state.view.zoom > 1 && event.buttons) {
+      const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
+      if (drag.moved || Math.hypot(dx, dy) > 4) {
+        state.view.x -= dx / pointer.scale / state.truth.width;
+        state.view.y -= dy / pointer.scale / state.truth.height;
+        hold(state.view);
+        Object.assign(drag, { x: event.clientX, y: event.clientY, moved: true });
+        change("view");
+      }
+    }
+    readout();
+  });
+  canvas.addEventListener("pointerleave", () => {
+    pointer = null;
+    readout();
+  });
+  canvas.addEventListener("pointerup", (event) => {
+    if (drag && !drag.moved && state.truth) pick(at(event));
+    drag = null;
+  });
+  canvas.addEventListener("wheel", (event) => {
+    if (!state.truth || !(event.ctrlKey || event.metaKey || state.view.zoom > 1)) return;
+    event.preventDefault();
+    const { x, y } = at(event);
+    zoomBy(event.deltaY < 0 ? 1.2 : 1 / 1.2, { x: x / state.truth.width, y: y / state.truth.height });
+  }, { passive: false });
+}
+
+// The smallest box under the pointer, of the list that is open.
+function pick({ x, y }) {
+  const kind = state.lists;
+  const word = activeSide().word;
+  const boxes = kind === "truth" ? state.truth.boxes : (word?.found.boxes ?? []);
+  let best = null;
+  boxes.forEach(([x1, y1, x2, y2], number) => {
+    const label = kind === "truth" ? state.truth.labels[number] : word.found.labels[number];
+    if (x < x1 || x > x2 || y < y1 || y > y2 || classHidden(label)) return;
+    if (kind === "found" && word.found.scores[number] < state.threshold * 1000) return;
+    const area = (x2 - x1) * (y2 - y1);
+    if (!best || area < best.area) best = { number, area };
+  });
+  state.selected = best ? { kind, number: best.number } : null;
+  change("selected");
+}
+
+// What the model and the assigner say at the point under the pointer.
+function readout() {
+  const told = byId("readout");
+  const side = activeSide();
+  const grid = side?.labels;
+  if (!pointer || !grid) {
+    told.textContent = "\u00a0";
+    return;
+  }
+  const level = state.level ?? finest(grid, pointer);
+  const stride = grid.strides[level];
+  const [h, w] = grid.sizes[level];
+  const column = Math.round((pointer.x * grid.scale[1]) / stride - grid.offset);
+  const row = Math.round((pointer.y * grid.scale[0]) / stride - grid.offset);
+  if (column < 0 || row < 0 || column >= w || row >= h) {
+    told.textContent = "\u00a0";
+    return;
+  }
+  const point = starts(grid.sizes)[level] + row * w + column;
+  const place = grid.point.indexOf(point);
+  const words = [`${levelName(stride)}, row ${row + 1}, column ${column + 1}`];
+  words.push(place < 0 ? "label 0" : `label ${(grid.label[place] / 1000).toFixed(2)} of box ${grid.owner[place] + 1}`);
+  if (grid.ignored.includes(point)) words.push("in an ignore region");
+  if (side.word && point < side.word.score.length) {
+    words.push(`score ${(side.word.score[point] / 1000).toFixed(2)}`, `IoU ${(side.word.iou[point] / 1000).toFixed(2)}`);
+  }
+  told.textContent = words.join("  ·  ");
+}
+
+// With all levels shown, the finest point that learns something under the pointer.
+function finest(grid, { x, y }) {
+  let best = null;
+  const firsts = starts(grid.sizes);
+  for (const point of grid.point) {
+    const place = placeOf(grid, point, firsts);
+    if (Math.abs(place.x - x) <= place.width / 2 && Math.abs(place.y - y) <= place.height / 2 && (best === null || place.level < best)) best = place.level;
+  }
+  return best ?? 0;
+}
+
+function legend() {
+  const shown = [];
+  const line = (text, color, kind = "") => {
+    const mark = element("i", { class: kind });
+    mark.style.color = color;
+    shown.push(element("span", {}, mark, text));
+  };
+  if (["label", "score", "iou", "difference"].includes(state.map)) {
+    const bar = element("i", { class: "bar" });
+    bar.style.background = `linear-gradient(90deg, ${scaleOf(state.map).join(", ")})`;
+    shown.push(element("span", {}, state.map === "difference" ? "B higher" : "0", bar, state.map === "difference" ? "A higher" : "1"));
+  }
+  if (state.map === "owner") shown.push(element("span", {}, "points in the colour of their box"));
+  if (state.show.found && activeSide()?.word) {
+    line("found", "currentColor", "dash");
+    line("invented", WRONG, "dash");
+    line("missed", WRONG);
+  }
+  if (state.show.removed && activeSide()?.word) {
+    line("removed", "#8d98a7", "dots");
+    line("removed though it fits better", BETTER, "dots");
+  }
+  byId("legend").replaceChildren(...shown);
+}
