@@ -44,8 +44,10 @@ def _switch(field: str, label: str, help: str) -> Control:
     return Control(field, "switch", label, help)
 
 
-def _slider(field: str, label: str, help: str, low: float, high: float, step: float, optional: bool = False) -> Control:
-    return Control(field, "slider", label, help, low, high, step, optional=optional)
+def _slider(
+    field: str, label: str, help: str, low: float | int, high: float | int, step: float | int, optional: bool = False
+) -> Control:
+    return Control(field, "slider", label, help, float(low), float(high), float(step), optional=optional)
 
 
 # In the order of the page. Fields that matter in training alone (mix, warmup) and ranges in pixels have no control.

@@ -185,6 +185,7 @@ function turn(control, side, values, relabel) {
   input.addEventListener("input", () => give(Number(input.value)));
   const parts = [element("label", { for: id }, control.label), element("output", { for: id }), input];
   if (control.optional) {
+    input.value = "1.5"; // where it starts when it is turned on
     const on = element("input", { id: `${id}-on`, type: "checkbox", role: "switch", "aria-label": `Limit by ${control.label.toLowerCase()}` });
     on.addEventListener("change", () => give(on.checked ? Number(input.value) : null));
     parts.unshift(on);

@@ -2,7 +2,7 @@
 
 import { byId, element } from "./element.js";
 import { cellsOf, paintCells, sharp } from "./paint.js";
-import { activeSide, change, classHidden, levelName, onChange, plural, starts, state } from "./state.js";
+import { activeSide, change, classHidden, levelName, onChange, plural, startOf, starts, state } from "./state.js";
 
 const holder = byId("levels");
 let built = "";
@@ -16,7 +16,7 @@ export function startLevels() {
 }
 
 export function stepLevel(by) {
-  const count = activeSide()?.labels?.sizes.length ?? 0;
+  const count = startOf(activeSide().model).strides.length; // known while labels are still on their way
   const at = state.level === null ? 0 : state.level + 1;
   const next = (at + by + count + 1) % (count + 1);
   state.level = next === 0 ? null : next - 1;

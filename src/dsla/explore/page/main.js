@@ -148,8 +148,8 @@ function keys(event) {
 function newSide() {
   const first = state.sides[0];
   const other = state.about.models.length > 1 && first.model !== null ? (first.model + 1) % state.about.models.length : first.model;
-  const names = Object.entries(startOf(other).assigners).filter(([, { needs_model: needs }]) => !needs || other !== null).map(([name]) => name);
-  const assigner = other !== first.model ? startOf(other).assigner : (names.find((name) => name !== first.assigner) ?? first.assigner);
+  const usual = first.assigner.startsWith("fcos") ? "dsla" : "fcos";
+  const assigner = other === first.model && usual in startOf(other).assigners ? usual : startOf(other).assigner;
   return { assigner, settings: {}, model: other, labels: null, word: null, fault: null };
 }
 

@@ -100,6 +100,9 @@ function drawSide(figure, side, other, number) {
   const image = state.map === "picture" ? state.picture.plain : state.picture.muted;
   context.imageSmoothingEnabled = view.scale < 3;
   context.drawImage(image, 0, 0, state.truth.width, state.truth.height);
+  context.beginPath();
+  context.rect(0, 0, state.truth.width, state.truth.height);
+  context.clip();
   const dense = state.map === "score" || state.map === "iou";
   const grid = dense ? side.word : side.labels;
   if (grid) {
