@@ -40,7 +40,9 @@ def labels(
     from dsla.report.label_files import Lattice, find_pictures_of, write_label_sheets
 
     if epochs is not None:
-        _animate(data, epochs, image or [], box, out, [assigner, model, recipe, imgsz])
+        if assigner or model or recipe or imgsz or set_:
+            raise ConfigError(f"--epochs {epochs}: the run says which labels; leave the other settings away")
+        _animate(data, epochs, image or [], box, out)
         return
     names = words(assigner) if assigner else ()
     if len(names) > 2 or len(set(names)) < len(names):
@@ -65,3 +67,28 @@ def labels(
             lost = f", {sheet.lost} too small at this size" if sheet.lost else ""
             say(f"{sheet.picture}: {name} gives {len(points)} boxes {sum(points)} points{without}{lost}")
         say(f"  {sheet.file}")
+
+
+def _animate(data: str, run: Path, images: list[str], box: int | None, out: Path) -> None:
+    """One animation for each picture that the run kept, or for those that are named."""
+    from dsla.data import open_data
+    from dsla.engine.label_history import read_label_history
+    from dsla.report.label_animation import write_label_animation
+
+    history = read_label_history(run)
+    splits = open_data(data)
+    kept = next(iter(history.values()))
+    wanted = [
+        place for place, each in enumerate(kept) if not images or {str(each.index), *_names(each.name)} & {*images}
+    ]
+    if not wanted:
+        names = ", ".join(f"{each.index} ({Path(each.name).name})" for each in kept)
+        raise ConfigError(f"--image {', '.join(images)}: the run kept other pictures: {names}")
+    for place in wanted:
+        made = write_label_animation(history, splits, place, out, None if box is None else box - 1)
+        say(f"{made.picture}: {made.box}, {made.epochs} epochs")
+        say(f"  {made.file}")
+
+
+def _names(name: str) -> set[str]:
+    return {name, Path(name).name, Path(name).stem}

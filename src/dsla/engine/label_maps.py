@@ -19,10 +19,9 @@ from dsla.assign.selection import box_areas, one_box_a_point
 from dsla.data.dataset import Record
 from dsla.data.resize import Resize, cut_boxes
 from dsla.data.sample import DIVISOR, Batch, Sample
-from dsla.engine.predictor import Predictor
 from dsla.errors import ConfigError
 from dsla.geometry import GroundTruth, Points, boxes_from_ltrb, ltrb_from_boxes
-from dsla.models import HeadOutput
+from dsla.models import Detector, HeadOutput
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +82,12 @@ class NetworkMaps:
     best: Int[Tensor, " P"]
     iou: Float[Tensor, " P"]
 
-    def at(self, points: Points) -> Predictions:
+    def at(self, points: Points, progress: float = 1.0) -> Predictions:
         """The same for an assigner whose points lie elsewhere in their cells: the predicted boxes stay where they are.
+
+        Args:
+            points: the assigner's.
+            progress: share of the training that is done.
 
         Raises:
             ConfigError: the lattices do not have the same levels.
@@ -97,7 +100,7 @@ class NetworkMaps:
         ltrb = self.ltrb
         if points.offset != self.points.offset:
             ltrb = ltrb_from_boxes(points.xy, boxes_from_ltrb(self.points.xy, ltrb))
-        return Predictions(self.logits[None], ltrb[None])
+        return Predictions(self.logits[None], ltrb[None], progress)
 
 
 def frame(record: Record, resize: Resize, strides: Sequence[int], offset: float = 0.5) -> Framed:
@@ -119,15 +122,23 @@ def frame(record: Record, resize: Resize, strides: Sequence[int], offset: float 
     return Framed(points, truth, torch.nonzero(seen).flatten(), size, scale)
 
 
-def label_maps(assigner: AnyAssigner, framed: Framed, network: NetworkMaps | None = None) -> LabelMaps:
+def label_maps(
+    assigner: AnyAssigner, framed: Framed, network: NetworkMaps | None = None, progress: float = 1.0
+) -> LabelMaps:
     """The assigner's answer to one picture.
+
+    Args:
+        assigner: the rule.
+        framed: the picture's boxes and lattice.
+        network: what a network says at the points.
+        progress: share of the training that is done, for rules that change while the network learns.
 
     Raises:
         ConfigError: the assigner needs a network's predictions and there is none, or it is of other levels.
     """
     if assigner.needs_predictions and network is None:
         raise ConfigError(_needs_model(assigner))
-    pred = network.at(framed.points) if network is not None else None
+    pred = network.at(framed.points, progress) if network is not None else None
     try:
         given = assigner(framed.points, framed.truth, pred)
     except ValueError as error:  # as many ranges as levels, for one
@@ -161,16 +172,21 @@ def ranges_told(assigner: AnyAssigner) -> bool:
 
 
 @torch.no_grad()
-def network_maps(predictor: Predictor, sample: Sample) -> tuple[NetworkMaps, HeadOutput]:
-    """What a model says of a picture that is resized already; also its whole output, on the CPU."""
+def network_maps(detector: Detector, sample: Sample, score: str = "class") -> tuple[NetworkMaps, HeadOutput]:
+    """What a detector says of a picture that is resized already; also its whole output. Both are on the CPU.
+
+    Args:
+        detector: ready to predict.
+        sample: the picture at the network's size.
+        score: how detections are scored, as `Decoding` has it.
+    """
     batch = Batch.collate([sample])
-    there = batch.to(predictor.device)
-    detector = predictor.detector
+    there = batch.to(detector.mean.device)
     said = detector(detector.preprocess(there.images, there.sizes))
     points = Points.lattice(said.points.sizes, said.points.strides, said.points.offset)
     quality = said.quality.float().cpu() if said.quality is not None else None
     output = HeadOutput(said.logits.float().cpu(), said.ltrb.float().cpu(), points, quality)
-    return maps_of(output, 0, batch.truth, predictor.config.inference.score), output
+    return maps_of(output, 0, batch.truth, score), output
 
 
 def maps_of(output: HeadOutput, image: int, truth: GroundTruth, score: str = "class") -> NetworkMaps:

@@ -119,7 +119,7 @@ class Models:
 
     def _ask(self, predictor: Predictor, split: str, index: int, resize: Resize) -> Said:
         sample = resize(self._pictures.part(split).sample(index))
-        maps, output = network_maps(predictor, sample)
+        maps, output = network_maps(predictor.detector, sample, predictor.config.inference.score)
         decoding = replace(predictor.config.inference, score_threshold=FLOOR)
         trace = trace_suppression(output, sample.size, decoding)
         found = trace.candidates

@@ -68,7 +68,7 @@ def write_label_sheets(
         sample = lattice.resize(data.sample(index))
         network = found = None
         if predictor is not None:
-            network, output = network_maps(predictor, sample)
+            network, output = network_maps(predictor.detector, sample, predictor.config.inference.score)
             decoding = replace(predictor.config.inference, score_threshold=SCORE_THRESHOLD)
             found = detect(output, torch.tensor([framed.size]), decoding)[0]
         answers = [Labelled(name, label_maps(one, framed, network)) for name, one in assigners.items()]
