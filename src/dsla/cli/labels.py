@@ -78,9 +78,8 @@ def _animate(data: str, run: Path, images: list[str], box: int | None, out: Path
     history = read_label_history(run)
     splits = open_data(data)
     kept = next(iter(history.values()))
-    wanted = [
-        place for place, each in enumerate(kept) if not images or {str(each.index), *_names(each.name)} & {*images}
-    ]
+    called = [{str(each.index), *_names(each.name)} for each in kept]
+    wanted = [place for place in range(len(kept)) if not images or called[place] & {*images}]
     if not wanted:
         names = ", ".join(f"{each.index} ({Path(each.name).name})" for each in kept)
         raise ConfigError(f"--image {', '.join(images)}: the run kept other pictures: {names}")

@@ -7,7 +7,7 @@ them; its metadata say which pictures they are and on which lattice the points l
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +118,7 @@ def _numbers(number: Int[Tensor, " G"], owner: Int[Tensor, " P"]) -> Int[Tensor,
 
 
 @contextmanager
-def _resting(detector: Detector) -> Iterator[None]:
+def _resting(detector: Detector) -> Generator[None]:
     """The detector ready to predict, and afterwards as it was."""
     was = detector.training
     detector.eval()

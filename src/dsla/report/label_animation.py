@@ -90,8 +90,8 @@ def _sample_of(splits: DataSplits, kept: KeptPicture) -> Sample:
         if Path(record.name).name == Path(kept.name).name:
             return data.sample(kept.index)
     raise DataError(
-        f"{splits.path or 'scenes'}: the run kept {kept.name} as picture {kept.index} of {kept.split}, which is another "
-        "one here; name the data that it was trained on"
+        f"{splits.path or 'scenes'}: the run kept {kept.name} as picture {kept.index} of {kept.split}, which is not "
+        "here; name the data that it was trained on"
     )
 
 
@@ -155,10 +155,8 @@ def _course(panel: Axes, epochs: Sequence[int], now: int, course: Float[np.ndarr
     panel.set_facecolor(NIGHT)
     done = sum(epoch <= now for epoch in epochs)
     right = panel.twinx()
-    for axes, values, color, name in (
-        (panel, course[:, 0], _LINES[0], "points"),
-        (right, course[:, 1], _LINES[1], "mean label"),
-    ):
+    for column, (axes, name) in enumerate(((panel, "points"), (right, "mean label"))):
+        values, color = course[:, column], _LINES[column]
         axes.plot(epochs, values, color=color, alpha=0.22, lw=1.5)
         axes.plot(epochs[:done], values[:done], color=color, lw=2)
         axes.plot(epochs[done - 1], values[done - 1], "o", color=color, ms=5)

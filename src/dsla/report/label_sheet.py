@@ -139,7 +139,7 @@ def _rows(
     for each in labelled:
         maps = each.maps
         rows.append(
-            _Row(f"Label, {each.name}", heat_colors(maps.label), owned(maps.owner), by_class, (HEAT, 0, "label"))
+            _Row(f"Label, {each.name}", heat_colors(maps.label), owned(maps.owner), by_class, (HEAT, 0.0, "label"))
         )
         rows.append(_Row(f"Whose, {each.name}", owner_colors(maps.owner), boxes(maps.owner), by_box))
     if len(labelled) == 2:
