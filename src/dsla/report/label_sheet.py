@@ -84,7 +84,7 @@ def draw_label_sheet(
         fig.set_facecolor(NIGHT)
         fig.set_layout_engine("none")
 
-        def place(column: float, top: float, w: float, h: float) -> Axes:
+        def place(column: float | int, top: float, w: float, h: float) -> Axes:
             return fig.add_axes(((_GAP + column * across) / width, 1 - (top + h) / height, w / width, h / height))
 
         for number, row in enumerate(rows):
