@@ -18,18 +18,8 @@ from dsla.recipes import recipe
 from dsla.version import __version__
 
 COMMANDS = (
-    "train",
-    "evaluate",
-    "predict",
-    "compare",
-    "labels",
-    "explore",
-    "convert",
-    "shards",
-    "demo",
-    "info",
-    "config",
-)
+    "train", "evaluate", "predict", "compare", "labels", "explore", "convert", "shards", "demo", "info", "config",
+)  # fmt: skip
 QUICK = ("--epochs", "1", *tiny_flags())
 
 

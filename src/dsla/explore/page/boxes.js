@@ -66,6 +66,9 @@ export function pointsOf(labels, number) {
 function list() {
   const side = activeSide();
   const rows = state.lists === "truth" ? truthRows(side) : foundRows(side.word);
+  const key = JSON.stringify([rows, state.selected, state.split, state.index]);
+  if (holder.dataset.rows === key) return;
+  holder.dataset.rows = key;
   const had = holder.contains(document.activeElement);
   holder.replaceChildren(...rows.map(({ number, color, word, fact }) => {
     const mark = element("i");

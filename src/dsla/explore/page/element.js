@@ -15,6 +15,12 @@ export const byId = (id) => document.getElementById(id);
 
 // A row of radio buttons that looks like one control.
 export function segments(holder, name, choices, chosen, picked) {
+  const key = JSON.stringify(choices);
+  if (holder.dataset.choices === key) {
+    holder.querySelectorAll("input").forEach((input, place) => { input.checked = choices[place].value === chosen; });
+    return;
+  }
+  holder.dataset.choices = key;
   const legend = holder.querySelector("legend");
   const had = document.activeElement && holder.contains(document.activeElement);
   holder.replaceChildren(legend);

@@ -21,6 +21,9 @@ function complain(error) {
   byId("problem").textContent = error ? error.message : "";
 }
 
+// Whether the picture that was asked about is still the one that is shown.
+const still = ({ split, index }) => state.split === split && state.index === index;
+
 // A side's labels. With a moment, the time from there to the painted labels is kept as a measure of the browser.
 function relabelSide(number, moment) {
   const side = state.sides[number];
@@ -31,8 +34,9 @@ function relabelSide(number, moment) {
       assigner: side.assigner, settings: { ...side.settings }, model: side.model,
     };
     try {
+      // Painted even where a later question waits, so that a picture moves along with a slider that is dragged.
       const labels = await ask("api/labels", question);
-      if (!latest()) return;
+      if (!still(question)) return;
       Object.assign(side, { labels, fault: null });
     } catch (error) {
       if (!latest()) return;
@@ -54,8 +58,9 @@ function reword() {
     if (state.index < 0) return;
     wording[number].run(async (latest) => {
       try {
-        const word = await ask("api/word", { split: state.split, index: state.index, imgsz: state.imgsz, model: side.model });
-        if (!latest()) return;
+        const question = { split: state.split, index: state.index, imgsz: state.imgsz, model: side.model };
+        const word = await ask("api/word", question);
+        if (!still(question) || side.model !== question.model) return;
         side.word = word;
       } catch (error) {
         if (!latest()) return;
