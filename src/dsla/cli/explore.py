@@ -24,18 +24,19 @@ def explore(
     from dsla.explore.serving import listen, need_server, open_session, serve
 
     need_server()
-    place = listen(host, port)
-    session = open_session(data, models or [], resolve(None, recipe, None, [], {}, set_ or []), device)
+    config = resolve(None, recipe, None, [], {}, set_ or [])
+    with listen(host, port) as place:  # first, since opening models takes a while
+        session = open_session(data, models or [], config, device)
 
-    def ready(address: str) -> None:
-        for part in session.pictures.parts.values():
-            for each in part.notes:
-                note(each)
-        if host not in ("127.0.0.1", "localhost", "::1"):
-            note("whoever reaches this machine can look at the pictures")
-        say(f"{session.name}: open {address}\nCtrl-C ends it")
-        if open_:
-            typer.launch(address)
+        def ready(address: str) -> None:
+            for part in session.pictures.parts.values():
+                for each in part.notes:
+                    note(each)
+            if host not in ("127.0.0.1", "localhost", "::1"):
+                note("whoever reaches this machine can look at the pictures")
+            say(f"{session.name}: open {address}\nCtrl-C ends it")
+            if open_:
+                typer.launch(address)
 
-    serve(session, place, host, ready)
+        serve(session, place, host, ready)
     say("closed")

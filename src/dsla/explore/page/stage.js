@@ -10,6 +10,7 @@ const BETTER = "#ff5cf0";
 const RIM = "rgb(0 0 0 / 0.5)";
 const BETTER_BY = 50; // thousandths of IoU
 const stage = byId("stage");
+const HINT = "Point at the picture to read its points.";
 let pointer = null; // {x, y} in picture pixels
 
 export function startStage() {
@@ -293,7 +294,7 @@ function readout() {
   const side = activeSide();
   const grid = side?.labels;
   if (!pointer || !grid) {
-    told.textContent = "\u00a0";
+    told.textContent = HINT;
     return;
   }
   const level = state.level ?? finest(grid, pointer);
@@ -302,7 +303,7 @@ function readout() {
   const column = Math.round((pointer.x * grid.scale[1]) / stride - grid.offset);
   const row = Math.round((pointer.y * grid.scale[0]) / stride - grid.offset);
   if (column < 0 || row < 0 || column >= w || row >= h) {
-    told.textContent = "\u00a0";
+    told.textContent = HINT;
     return;
   }
   const point = starts(grid.sizes)[level] + row * w + column;
