@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from dsla.assign import ATSS, DSLA, FCOS, AnyAssigner, Predictions
+from dsla.assign import ATSS, DSLA, AnyAssigner, Predictions
 from dsla.assign.selection import box_areas, one_box_a_point
 from dsla.data.dataset import Record
 from dsla.data.resize import Resize, cut_boxes
@@ -164,11 +164,6 @@ def without_network(assigner: AnyAssigner) -> AnyAssigner:
     if isinstance(assigner, ATSS):
         return replace(assigner, label="one")
     raise ConfigError(_needs_model(assigner))
-
-
-def ranges_told(assigner: AnyAssigner) -> bool:
-    """Whether the assigner gives each level a range of sizes."""
-    return isinstance(assigner, DSLA | FCOS)
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ Letters: G true boxes, N detections.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import hotcoco
 import numpy as np
@@ -55,29 +56,7 @@ def match_picture(
     match = np.full(len(found), MISSED, dtype=np.int64)
     if not len(found) or not len(boxes):
         return match
-    truth = hotcoco.COCO(
-        {
-            "images": [{"id": 1, "width": 1, "height": 1}],
-            "categories": [{"id": int(label), "name": str(label)} for label in np.union1d(labels, found_labels)],
-            "annotations": [
-                {
-                    "id": g + 1, "image_id": 1, "category_id": int(labels[g]), "bbox": _xywh(boxes[g]),
-                    "area": 1.0, "iscrowd": int(ignore[g]),
-                }
-                for g in range(len(boxes))
-            ],
-        }
-    )  # fmt: skip
-    said = [
-        {
-            "id": n + 1,
-            "image_id": 1,
-            "category_id": int(found_labels[n]),
-            "bbox": _xywh(found[n]),
-            "score": float(score),
-        }
-        for n, score in enumerate(scores)
-    ]
+    truth, said = _as_coco(boxes, labels, ignore, found, found_labels, scores)
     scorer = hotcoco.COCOeval(truth, truth.load_res(said), "bbox")
     scorer.params.iou_thrs = [IOU]
     scorer.params.area_rng = [_ALL]
@@ -121,3 +100,38 @@ def picture_errors(
 def _xywh(box: Float[np.ndarray, "4"]) -> list[float]:
     x1, y1, x2, y2 = (float(value) for value in box)
     return [x1, y1, x2 - x1, y2 - y1]
+
+
+def _as_coco(
+    boxes: Float[np.ndarray, "G 4"],
+    labels: Int[np.ndarray, " G"],
+    ignore: Bool[np.ndarray, " G"],
+    found: Float[np.ndarray, "N 4"],
+    found_labels: Int[np.ndarray, " N"],
+    scores: Float[np.ndarray, " N"],
+) -> tuple[hotcoco.COCO, list[dict[str, Any]]]:
+    """One picture as COCO has it: ids count from 1, and ignore regions are crowds."""
+    truth = hotcoco.COCO(
+        {
+            "images": [{"id": 1, "width": 1, "height": 1}],
+            "categories": [{"id": int(label), "name": str(label)} for label in np.union1d(labels, found_labels)],
+            "annotations": [
+                {
+                    "id": g + 1, "image_id": 1, "category_id": int(labels[g]), "bbox": _xywh(boxes[g]),
+                    "area": 1.0, "iscrowd": int(ignore[g]),
+                }
+                for g in range(len(boxes))
+            ],
+        }
+    )  # fmt: skip
+    said = [
+        {
+            "id": n + 1,
+            "image_id": 1,
+            "category_id": int(found_labels[n]),
+            "bbox": _xywh(found[n]),
+            "score": float(score),
+        }
+        for n, score in enumerate(scores)
+    ]
+    return truth, said

@@ -20,7 +20,6 @@ from dsla.explore.recall import Recall
 from dsla.geometry import GroundTruth
 
 FLOOR = 0.05  # detections that score less are not sent to the page
-_MOST_REMOVED = 1500
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +181,7 @@ def told(said: Said, numbers: Int[np.ndarray, " G"]) -> dict[str, Any]:
     place = torch.full_like(trace.by, -1)
     place[kept] = torch.arange(len(kept))
     removed = torch.nonzero(trace.by >= 0).flatten()
-    removed = removed[place[trace.by[removed]] >= 0][:_MOST_REMOVED]
+    removed = removed[place[trace.by[removed]] >= 0]  # the others were removed by what the limit of detections cut
     found = trace.candidates
 
     def boxes(index: torch.Tensor) -> list[list[float]]:

@@ -1,8 +1,8 @@
 // The boxes of the picture as a list, and what is known of the chosen one.
 
 import { byId, element, segments } from "./element.js";
+import { fitsBetter, foundBy } from "./overlay.js";
 import { activeSide, change, classHidden, levelName, onChange, plural, sidesShown, starts, state } from "./state.js";
-import { foundBy } from "./stage.js";
 
 const holder = byId("boxes");
 const card = byId("card");
@@ -183,7 +183,7 @@ function foundCard(number) {
   const { found, removed } = word;
   const title = `Detection ${number + 1}, ${state.about.classes[found.labels[number]]}`;
   const mine = [...removed.by.keys()].filter((r) => removed.by[r] === number);
-  const better = mine.filter((r) => removed.gain[r] !== null && removed.gain[r] > 50);
+  const better = mine.filter((r) => fitsBetter(removed, r));
   const most = better.length ? Math.max(...better.map((r) => removed.gain[r])) / 1000 : 0;
   const match = found.match[number];
   const facts = [

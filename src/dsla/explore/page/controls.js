@@ -1,6 +1,7 @@
 // The settings at the right: which assigner and model, how they are turned, what is shown.
 
 import { byId, element, segments } from "./element.js";
+import { fitsBetter } from "./overlay.js";
 import { activeSide, change, onChange, plural, startOf, state } from "./state.js";
 
 let shownTurns = "";
@@ -147,7 +148,7 @@ function tally(word) {
   const invented = shown.filter((n) => found.match[n] === -1).length;
   const boxes = state.truth ? state.truth.ignore.filter((ignored) => !ignored).length : 0;
   const gone = [...removed.by.keys()].filter((r) => sure(removed.by[r]));
-  const better = gone.filter((r) => removed.gain[r] !== null && removed.gain[r] > 50).length;
+  const better = gone.filter((r) => fitsBetter(removed, r)).length;
   return `${right} of ${plural(boxes, "box")} found, ${boxes - right} missed, ${invented} invented. Suppression removed ${gone.length}; ${better} of them fit better than what removed them.`;
 }
 

@@ -99,6 +99,7 @@ function open(index) {
       const [truth] = await Promise.all([get(`api/pictures/${state.split}/${index}`), image.decode()]);
       if (!latest()) return;
       complain(null);
+      byId("main").classList.remove("blank");
       state.sides.forEach((side) => Object.assign(side, { labels: null, word: null, fault: null }));
       Object.assign(state, { truth, picture: twins(image), view: { zoom: 1, x: 0.5, y: 0.5 } });
       title();
@@ -106,8 +107,13 @@ function open(index) {
       relabel();
       reword();
     } catch (error) {
+      // A picture that cannot be decoded here was none: the server's answer at its address says why.
       const reason = error.name === "EncodingError" ? await get(image.src).catch((told) => told) : error;
+      if (!latest()) return;
       complain(reason);
+      byId("main").classList.add("blank");
+      byId("picture-name").textContent = state.list.names[index];
+      byId("picture-facts").textContent = "";
     }
   });
 }
