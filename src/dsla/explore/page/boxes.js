@@ -106,20 +106,18 @@ function truthRows(side) {
 function foundRows(word) {
   if (!word) return [];
   const { found } = word;
-  const removed = new Map();
-  word.removed.by.forEach((n) => removed.set(n, (removed.get(n) ?? 0) + 1));
   return [...found.boxes.keys()]
     .filter((n) => found.scores[n] >= state.threshold * 1000 && !classHidden(found.labels[n]))
     .map((n) => ({
       number: n,
       color: state.about.class_colors[found.labels[n]],
       word: state.about.classes[found.labels[n]],
-      fact: `${(found.scores[n] / 1000).toFixed(2)}, ${verdict(found, n)}, removed ${removed.get(n) ?? 0}`,
+      fact: `${(found.scores[n] / 1000).toFixed(2)}, ${verdict(found, n)}`,
     }));
 }
 
 const verdict = (found, n) =>
-  found.match[n] >= 0 ? `IoU ${(found.iou[n] / 1000).toFixed(2)}` : found.match[n] === -2 ? "in an ignore region" : "invented";
+  found.match[n] >= 0 ? `IoU ${(found.iou[n] / 1000).toFixed(2)}` : found.match[n] === -2 ? "ignored" : "invented";
 
 function details() {
   const { selected } = state;

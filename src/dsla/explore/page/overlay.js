@@ -32,6 +32,9 @@ export function penOf(context, view) {
     },
     fine(box, color, dash, alpha) {
       context.globalAlpha = alpha;
+      context.strokeStyle = RIM;
+      context.lineWidth = 2;
+      context.strokeRect(...rect(box));
       context.setLineDash(dash);
       context.strokeStyle = color;
       context.lineWidth = 1.2;
