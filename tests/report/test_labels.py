@@ -4,7 +4,8 @@ import torch
 from dsla.assign import DSLA
 from dsla.data.sample import Sample
 from dsla.geometry import Points
-from dsla.report.labels import _cells, draw_static_labels
+from dsla.report.cells import heat_colors, level_cells
+from dsla.report.labels import draw_static_labels
 
 
 def sample(boxes, size=(64, 96)) -> Sample:
@@ -43,7 +44,7 @@ def test_the_assigners_settings_are_kept_and_only_the_iou_left_out():
 def test_cells_stand_around_their_points(offset):
     points = Points.lattice([(2, 3)], (32,), offset)
     values = torch.tensor([0.0, 0.5, 0.0, 0.0, 0.0, 1.0])
-    cells = _cells(sample([]).image, points, values, 0)
+    cells = level_cells((64, 96), points, heat_colors(values), 0)
     zoom = cells.shape[1] / 96
     for value, (x, y) in zip(values.tolist(), points.xy.tolist(), strict=True):
         alpha = cells[min(int(y * zoom), len(cells) - 1), int(x * zoom), 3]

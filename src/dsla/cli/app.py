@@ -13,7 +13,9 @@ from dsla.cli.config import config
 from dsla.cli.convert import convert
 from dsla.cli.demo import demo
 from dsla.cli.evaluate import evaluate
+from dsla.cli.explore import explore
 from dsla.cli.info import info
+from dsla.cli.labels import labels
 from dsla.cli.predict import predict
 from dsla.cli.report import report
 from dsla.cli.shards import shards
@@ -28,7 +30,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (check, train, evaluate, predict, report, analyse, compare, convert, shards, demo, info, config):
+for command in (
+    check, train, evaluate, predict, report, analyse, compare, labels, explore, convert, shards, demo, info, config,
+):  # fmt: skip
     app.command()(command)
 
 

@@ -99,6 +99,11 @@ class ModelSettings(Settings):
     drop_path: float = Field(default=0.0, ge=0, lt=1, description="stochastic depth of the backbone")
     feature_norm: bool = Field(default=False, description="layer norms on the backbone's features")
 
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Of the levels, in pixels."""
+        return tuple(2**level for level in self.levels)
+
 
 class LossSettings(Settings):
     """Losses and their weights."""
@@ -149,6 +154,7 @@ class TrainSettings(Settings):
     clip: float | None = Field(default=10.0, gt=0, description="greatest norm of the gradient; null for none")
     ema: float | None = Field(default=0.99, gt=0, lt=1, description="decay of the averaged weights; null for none")
     evaluate_every: int = Field(default=1, ge=1, description="epochs between evaluations; the last is always evaluated")
+    keep_labels: int = Field(default=0, ge=0, description="pictures whose labels are kept after each epoch")
     patience: int | None = Field(default=None, ge=1, description="evaluations without a better AP before stopping")
     report: bool = Field(default=True, description="write report.html at the end")
 

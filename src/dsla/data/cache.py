@@ -255,7 +255,7 @@ class _Pixels:
             return None
         pixels = self._place(index)
         if not self._seen[index]:
-            if zlib.crc32(pixels) != int(entry["crc"]):
+            if zlib.crc32(pixels.data) != int(entry["crc"]):
                 return None
             self._seen[index] = True
         return torch.from_numpy(pixels).permute(2, 0, 1)
@@ -267,7 +267,7 @@ class _Pixels:
         pixels, entry = self._place(index), self._entries[index : index + 1]
         entry["ready"] = 0
         pixels[:] = image.permute(1, 2, 0).numpy()
-        entry["crc"], entry["mtime"], entry["bytes"] = zlib.crc32(pixels), *stamp
+        entry["crc"], entry["mtime"], entry["bytes"] = zlib.crc32(pixels.data), *stamp
         entry["ready"] = 1
 
     def _place(self, index: int) -> np.ndarray:

@@ -7,6 +7,7 @@ RUN/best.safetensors   the model with the highest AP on the validation pictures
 RUN/last.ckpt          the point a resumed run goes on from
 RUN/results.json       AP of the best model with protocol, versions, seed and settings
 RUN/detections.json    its detections on the validation pictures, as COCO results
+RUN/labels/            with train.keep_labels, labels, scores and IoU of some pictures after each epoch
 """
 
 import json
@@ -36,6 +37,7 @@ from dsla.engine.checkpoints import LastPoint, SafeCheckpoints
 from dsla.engine.device import pick_device
 from dsla.engine.evaluate import Evaluation, counted_detections, evaluate
 from dsla.engine.files import write_atomically
+from dsla.engine.label_history import KeepLabels
 from dsla.engine.metrics import EpochTable, seconds_trained
 from dsla.engine.modelfile import Description, preprocessing_of, read_model, save_model
 from dsla.engine.module import DetectionModule
@@ -115,7 +117,10 @@ def train(
         "preprocessing": preprocessing_of(config, detector.mean.tolist(), detector.std.tolist()),
     }
     keeper = _keeper(config, splits.val, out, describe) if splits.val is not None else None
-    trainer = _trainer(config, device, out, console, keeper)
+    callbacks: list[Callback] = [keeper] if keeper else []
+    if config.train.keep_labels:
+        callbacks.append(KeepLabels(splits, out))
+    trainer = _trainer(config, device, out, console, callbacks)
     loaders = _loaders(trainer, config, splits)
     fit_or_say_why(trainer, out, lambda: _fit(trainer, module, loaders, out / "last.ckpt" if resume else None))
     if not trainer.is_global_zero:
@@ -146,13 +151,14 @@ def _category_ids(data: DetectionData) -> list[int]:
     return [ids[name] for name in data.class_names]
 
 
-def _trainer(config: Config, device: torch.device, out: Path, console: Console, keeper: KeepBest | None) -> Trainer:
+def _trainer(config: Config, device: torch.device, out: Path, console: Console, first: Sequence[Callback]) -> Trainer:
     settings = config.train
-    callbacks: list[Callback] = [keeper] if keeper else []
+    callbacks = [*first]
+    validates = any(isinstance(each, KeepBest) for each in first)
     if settings.ema is not None:
         callbacks.append(AveragedWeights(settings.ema))
     callbacks += [EpochTable(out / "metrics.csv"), EpochLines(console), LastPoint(out)]
-    if settings.patience is not None and keeper is not None:
+    if settings.patience is not None and validates:
         callbacks.append(EarlyStopping("val/AP", mode="max", patience=settings.patience))
     interactive = console.is_terminal and not console.quiet
     if interactive:
@@ -171,7 +177,7 @@ def _trainer(config: Config, device: torch.device, out: Path, console: Console, 
             gradient_clip_val=settings.clip,
             check_val_every_n_epoch=settings.evaluate_every,
             num_sanity_val_steps=0,
-            limit_val_batches=1.0 if keeper else 0,
+            limit_val_batches=1.0 if validates else 0,
             # Flushed often: after a Ctrl-C in the wrong moment its thread is waited for until the next flush.
             logger=TensorBoardLogger(out, name="", version="tensorboard", flush_secs=5),
             log_every_n_steps=10,

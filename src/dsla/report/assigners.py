@@ -13,7 +13,8 @@ from torch import Tensor
 
 from dsla.assign import Assignment
 from dsla.geometry import GroundTruth, Points
-from dsla.report.labels import DIM, HEAT, NIGHT, PALE
+from dsla.report.cells import HEAT
+from dsla.report.panels import DIM, NIGHT, PALE
 from dsla.report.style import figure
 
 COLUMNS = 4
