@@ -162,3 +162,8 @@ def _units(columns: Columns) -> Iterator[Hit]:
     if len(rows) >= 5 and as_corners.all() and beyond.mean() >= 0.2:
         what = f"{beyond.sum():,} of {len(rows):,} boxes stick out as x, y, width, height; as corners all fit"
         yield Hit("boxes-xyxy", c.split, where, what)
+    half = box[:, 2:] / 2
+    as_centres = (box[:, :2] >= half - TOLERANCE).all(axis=1) & (box[:, :2] + half <= size + TOLERANCE).all(axis=1)
+    if len(rows) >= 5 and as_centres.all() and not as_corners.all() and beyond.mean() >= 0.2:
+        what = f"{beyond.sum():,} of {len(rows):,} boxes stick out as x, y, width, height; as centre and size all fit"
+        yield Hit("boxes-centre", c.split, where, what)

@@ -91,6 +91,8 @@ _BOXES = (
     _error("box-degenerate", "box", "without area: a side is not above zero", _DROPPED),
     _error("box-outside", "box", "wholly outside the picture", _DROPPED),
     _warning("boxes-xyxy", "split", "whose boxes look like corners (x1, y1, x2, y2)", "taken as x, y, width, height"),
+    _warning("boxes-centre", "split", "whose boxes look like centre and size (cx, cy, width, height)",
+             "taken as x, y, width, height"),
     _warning("boxes-normalised", "split", "whose boxes look like shares of the picture, not pixels",
              "taken as pixels, too small to learn from"),
     _warning("box-sticks-out", "box", "sticking out of the picture", "clipped to the picture", "clipped"),

@@ -28,7 +28,7 @@ _DROP_PICTURE = frozenset(
     )
 )
 _FAULTS = frozenset(("label-line", "xml-object", "label-without-picture"))  # no records, so the copy lacks them
-_IN_DOUBT = frozenset(("boxes-xyxy", "boxes-normalised"))
+_IN_DOUBT = frozenset(("boxes-xyxy", "boxes-centre", "boxes-normalised"))
 _BY_SIZE = frozenset(("box-outside", "box-sticks-out"))
 _RATIO = 0.01  # by which the ratio of the sides has to differ for a wrong size to be no scaling
 
