@@ -51,10 +51,14 @@ class Tiling:
         """Whether a picture (h, w) is larger than a tile."""
         return max(size) > self.side
 
-    def shown_whole(
+    def shown_whole(self, boxes: Float[Tensor, "G 4"], size: tuple[int, int]) -> Bool[Tensor, " G"]:
+        """Which boxes, xyxy in a picture (h, w), lie whole in some tile."""
+        return self.shown_along(boxes, size).all(dim=1)
+
+    def shown_along(
         self, boxes: Float[Tensor, "G 4"], size: tuple[int, int], margin: Float[Tensor, "G 2"] | float = 0.0
-    ) -> Bool[Tensor, " G"]:
-        """Which boxes, xyxy in a picture (h, w), lie whole in some tile.
+    ) -> Bool[Tensor, "G 2"]:
+        """Which boxes, xyxy in a picture (h, w), lie whole in some column of tiles, and which in some row.
 
         Args:
             margin: pixels, of x and y, that a box must stay away from edges where the picture goes on beyond the tile.
@@ -64,7 +68,7 @@ class Tiling:
             within(boxes[:, axis], boxes[:, axis + 2], self._starts(size[1 - axis]), self.side, size[1 - axis], gap)
             for axis, gap in enumerate(margins.unbind(dim=1))
         ]
-        return inside[0].any(dim=1) & inside[1].any(dim=1)
+        return torch.stack([axis.any(dim=1) for axis in inside], dim=1)
 
     def _starts(self, side: int) -> tuple[int, ...]:
         """First pixel of each tile along an axis."""

@@ -2,8 +2,8 @@
 
 What is found is mapped back to the picture, and then
 
-1. a box that its tile's edge cuts is dropped where another tile shows all of it and its surroundings: what the first
-   saw is a part, and the other is the one to tell of the whole;
+1. a box that its tile's edge cuts is dropped where a tile of the same row, or of the same column, shows it clear of
+   such edges: what the first saw is a part, and the other, which sees all that it saw and more, is the one to tell;
 2. of what is found in the whole picture, only boxes that no tile shows whole are kept;
 3. a box that is cut in every tile that shows it yields to one of these that has its class and covers most of it, unless
    that one is much less sure; where there is none it stays, since a part is better than nothing;
@@ -125,8 +125,9 @@ def merge_tiles(
     margin = ((boxes[:, 2:] - boxes[:, :2]) * IMPRECISION).clamp(min=PIXELS * pixel)
     whole = torch.tensor([(window.height, window.width) == size for window in windows])[view]
     cut = _cut_by_edge(boxes, torch.tensor(windows)[view], size, margin)
-    seen_better = cut & tiling.shown_whole(boxes, size, margin)
+    seen_better = (cut & tiling.shown_along(boxes, size, margin)).any(dim=1)
     keep = torch.where(whole, ~tiling.shown_whole(boxes, size), ~seen_better)
+    cut = cut.any(dim=1)
     boxes, scores, labels, cut, whole = boxes[keep], scores[keep], labels[keep], cut[keep], whole[keep]
     keep = ~_parts_of_wholes(boxes, scores, labels, cut, whole)
     boxes, scores, labels = boxes[keep], scores[keep], labels[keep]
@@ -139,13 +140,12 @@ def merge_tiles(
 
 def _cut_by_edge(
     boxes: Float[Tensor, "N 4"], windows: Int[Tensor, "N 4"], size: tuple[int, int], margin: Float[Tensor, "N 2"]
-) -> Bool[Tensor, " N"]:
-    """Whether a box comes to an edge of its window beyond which the picture goes on."""
+) -> Bool[Tensor, "N 2"]:
+    """Whether a box comes, along x and along y, to an edge of its window beyond which the picture goes on."""
     begin = windows[:, [1, 0]]
     end = begin + windows[:, [3, 2]]
     inner_begin, inner_end = begin > 0, end < end.new_tensor([size[1], size[0]])
-    touches = (inner_begin & (boxes[:, :2] < begin + margin)) | (inner_end & (boxes[:, 2:] > end - margin))
-    return touches.any(dim=1)
+    return (inner_begin & (boxes[:, :2] < begin + margin)) | (inner_end & (boxes[:, 2:] > end - margin))
 
 
 def _parts_of_wholes(
