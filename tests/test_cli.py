@@ -18,8 +18,8 @@ from dsla.recipes import recipe
 from dsla.version import __version__
 
 COMMANDS = (
-    "check", "train", "evaluate", "predict", "report", "analyse", "compare", "labels", "explore", "convert", "shards", "demo",
-    "info", "config",
+    "check", "train", "evaluate", "predict", "report", "analyse", "compare", "labels", "explore", "convert", "shards",
+    "demo", "info", "config",
 )  # fmt: skip
 QUICK = ("--epochs", "1", *tiny_flags())
 
@@ -165,7 +165,7 @@ def test_a_folder_by_the_name_of_the_built_in_data_is_pointed_out(capsys, scenes
     shutil.copytree(scenes, tmp_path / "scenes")
     monkeypatch.chdir(tmp_path)
     ran = dsla(capsys, "train", "./scenes", *QUICK)
-    assert ran.status == 0 and "scenes: 12 pictures to train" in ran.out and "note:" not in ran.out
+    assert ran.status == 0 and "scenes: 12 pictures to train" in ran.out and "give ./scenes" not in ran.out
     ran = dsla(capsys, "train", "scenes", *QUICK, "--out", "runs/scenes-lite0-dsla")
     assert ran.status == 2 and "400 pictures to train" in ran.out and "give ./scenes" in ran.out
 
