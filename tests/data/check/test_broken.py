@@ -7,16 +7,19 @@ opened, "stops at the picture" in the first pass, "goes on"), and where there is
 """
 
 import importlib.util
+import io
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from plain_sets import plain_coco, plain_voc, plain_yolo
+from rich.console import Console
 
 from dsla.data import Augment, Resize, open_data, train_loader, val_loader
 from dsla.data.check import CATALOGUE, CheckReport, check_data, repair, write_coco
 from dsla.data.formats import read_tables
 from dsla.errors import DataError
+from dsla.report.check import check_view
 
 CASES = sorted((Path(__file__).parents[1] / "broken").glob("*.py"))
 REPAIRABLE = {code for code, entry in CATALOGUE.items() if entry.fix}
@@ -60,6 +63,9 @@ def test_a_check_finds_what_was_put_in_and_training_does_what_it_says(path: Path
     report = check_data(read_tables(folder))
     assert counts(report) == case.FINDINGS
     assert all(hit.where and hit.what for finding in report.findings for hit in finding.hits)
+    shown = io.StringIO()
+    Console(file=shown, width=400).print(check_view(report, everything=True))
+    assert all(finding.title in shown.getvalue() for finding in report.findings)
     assert any(getattr(case, "NOTE", "") in note for note in ("", *report.notes))
     assert training(folder) == case.TRAINING
     assert (report.counts["error"] > 0) == (case.TRAINING != "goes on")
