@@ -373,7 +373,7 @@ def test_no_data_named(capsys):
 
 
 def test_an_unknown_split(capsys, data, model):
-    refused(dsla(capsys, "evaluate", model, data, "--split", "test"), "split test: there are train, val and test")
+    refused(dsla(capsys, "evaluate", model, data, "--split", "dev"), "split dev: there are train, val and test")
 
 
 WEIGHTS = {

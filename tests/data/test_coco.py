@@ -106,6 +106,38 @@ def test_val_may_know_fewer_categories_but_no_others(coco: Json, write_coco: Wri
         open_data(write_coco(train=coco, val=other))
 
 
+def test_the_group_that_roboflow_writes_as_a_category_is_left_out(coco: Json, write_coco: WriteCoco) -> None:
+    coco["categories"] = [
+        {"id": 0, "name": "pets", "supercategory": "none"},
+        *({**each, "supercategory": "pets"} for each in coco["categories"]),
+    ]
+    root = write_coco(train=coco, val=coco)
+    splits = open_data(root)
+    assert splits.train.class_names == ("cat", "dog") and splits.val is not None
+    assert splits.notes == (
+        f"{root}: the category 'pets' is the group of all others and has no boxes; it is left out.",
+    )
+    coco["annotations"][0]["category_id"] = 0
+    (root / "val.json").write_text(json.dumps(coco))
+    assert open_data(root).train.class_names == ("pets", "cat", "dog"), "a class where any part has boxes of it"
+
+
+@pytest.mark.parametrize("folder", ["/home/someone/cells/", "..\\export\\images\\", "old/place/"])
+def test_folders_of_another_machine_are_left_aside(folder: str, coco: Json, write_coco: WriteCoco) -> None:
+    root = write_coco(train=coco)
+    for image in coco["images"]:
+        image["file_name"] = folder + image["file_name"]
+    (root / "train.json").write_text(json.dumps(coco))
+    data = open_data(root).train
+    assert [Path(data.record(i).name).name for i in range(3)] == ["1.png", "2.png", "5.png"]
+    (note,) = data.notes
+    assert "the folders that 3 pictures are named with are not here" in note and f"(first {folder}1.png)" in note
+    coco["images"][1]["file_name"] = "other/1.png"  # two of one name: nobody can say which is which
+    (root / "train.json").write_text(json.dumps(coco))
+    with pytest.raises(DataError, match="2 of 3 pictures are missing"):
+        open_data(root)
+
+
 def spoil(key: str, index: int, **fields: Any) -> Callable[[Json], Any]:
     return lambda content: content[key][index].update(fields)
 

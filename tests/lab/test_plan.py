@@ -8,10 +8,10 @@ import torch
 import yaml
 from lab_settings import tiny
 
-from dsla.data import open_data
+from dsla.data import hold_out, open_data
 from dsla.data.subset import Subset
 from dsla.errors import ConfigError, DataError
-from dsla.lab.plan import Tuning, fingerprint, open_splits, plan_comparison, read_plan
+from dsla.lab.plan import Tuning, fingerprint, open_planned, open_splits, plan_comparison, read_plan
 from dsla.lab.subset import cut, spread
 from dsla.methods import assigner_names
 
@@ -116,6 +116,17 @@ def test_wrong_plans(planned, scenes, tmp_path):
         plan_comparison(tmp_path / "b", "x", {"dsla": tiny("dsla")}, [0], splits=lone)
     with pytest.raises(ConfigError, match="at least one assigner"):
         planned("dsla", seeds=())
+
+
+def test_assigners_are_compared_on_pictures_that_are_cut_from_training_where_there_are_no_others(scenes, tmp_path):
+    """The same ones in every process, and those that a training alone would have cut."""
+    lone = str(scenes / "train.json")
+    configs = {label: tiny(label, "data.val_share=0.25", "data.val_seed=2") for label in ("dsla", "fcos")}
+    splits = open_planned(lone, configs)
+    plan = plan_comparison(tmp_path, lone, configs, [0, 1], splits=splits)
+    again, alone = open_splits(read_plan(tmp_path)), hold_out(open_data(lone), 0.25, 2)
+    assert fingerprint(again) == fingerprint(splits) == fingerprint(alone) == plan.fingerprint
+    assert splits.val is not None and (len(splits.train), len(splits.val)) == (9, 3)
 
 
 def test_subsets(splits):

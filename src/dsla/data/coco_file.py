@@ -142,9 +142,11 @@ def _check_records(tables: Tables) -> None:
                 )
                 raise DataError(f"{where} {fault}. {cure}")
         _unique(tables.path, key, records)
+    words = {"images": "pictures", "categories": "classes"}
     for key, empty in (("images", not tables.images), ("categories", not tables.categories)):
         if empty:
-            raise DataError(f"{tables.path}: '{key}' is empty, so there is nothing to learn. Check the export.")
+            what = f"'{key}' is empty" if tables.kind == "coco" else f"has no {words[key]}"
+            raise DataError(f"{tables.path}: {what}, so there is nothing to learn. Check the export.")
 
 
 def _refuse_missing(tables: Tables) -> None:

@@ -23,7 +23,7 @@ SUFFIXES = frozenset(
 )
 _SIGNATURES = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _PAGED = ("TIFF", "GIF", "WEBP", "PNG")  # a telephone's MPO also has several pictures, of one view
-_PAGED_SUFFIXES = (".tif", ".tiff", ".gif", ".webp")
+_PAGED_SUFFIXES = (".tif", ".tiff", ".gif")
 _TIFF = (b"II", b"MM")
 _REPLACE = "Replace the file, or take it out of the data set."
 _WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274

@@ -170,6 +170,16 @@ def test_a_test_part_that_was_not_exported_is_told(tmp_path):
     assert splits.test is None and "'test' names '../test/images', which is not there" in splits.notes[0]
 
 
+def test_parts_without_pictures(tmp_path):
+    root = write(tmp_path, {"train/a.png": LINE})
+    (root / "images" / "test").mkdir()
+    splits = open_data(root)
+    assert splits.test is None and splits.notes[-1] == f"{root / 'images' / 'test'}: has no pictures to test on."
+    (root / "images" / "val").mkdir()
+    with pytest.raises(DataError, match="images/val: has no pictures, so there is nothing to learn"):
+        open_data(root)
+
+
 @pytest.mark.parametrize("path", ["sets/cells", ".", "cells", None])
 def test_path_is_read_from_the_working_folder_or_beside_the_yaml(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

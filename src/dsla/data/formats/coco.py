@@ -7,7 +7,9 @@ they are, in the order of the file.
 import json
 import mmap
 import os
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -66,14 +68,16 @@ def looks_like_coco(file: Path) -> bool:
         return False
 
 
-def read_coco(path: Path) -> dict[Split, Tables]:
+def read_coco(path: Path) -> tuple[dict[Split, Tables], tuple[str, ...]]:
     """Read a COCO json, or the jsons of a folder.
+
+    Returns the tables of each part, and notes that concern all of them.
 
     Raises:
         DataError: there is none, several could be meant, or one cannot be read or is not COCO.
     """
     if path.is_file():
-        return {"train": read_json(path, _folders(path.parent, path))}
+        return without_group(path, {"train": read_json(path, _folders(path.parent, path))})
     jsons = find_jsons(path)
     if not jsons:
         there = sorted(file.name for file in path.glob("*.json"))
@@ -82,7 +86,41 @@ def read_coco(path: Path) -> dict[Split, Tables]:
             f"{path}: no COCO json found here{found}. Needed: train.json and val.json, or "
             "annotations/instances_train*.json and instances_val*.json, or one json with its pictures."
         )
-    return {split: read_json(jsons[split], _folders(path, jsons[split])) for split in SPLITS if split in jsons}
+    parts: dict[Split, Tables] = {
+        split: read_json(jsons[split], _folders(path, jsons[split])) for split in SPLITS if split in jsons
+    }
+    return without_group(path, parts)
+
+
+def without_group(path: Path, parts: dict[Split, Tables]) -> tuple[dict[Split, Tables], tuple[str, ...]]:
+    """Leave out the category that Roboflow writes for the whole project: the group of all others, and no class.
+
+    It has no group itself, all other categories name it as theirs, and no annotation of any part has it.
+    """
+    tables = list(parts.values())
+    group = _group(tables[0].categories)
+    if group is None or any(_has_category(each.annotations, group["id"]) for each in tables):
+        return parts, ()
+    if any(_group(each.categories) != group for each in tables):
+        return parts, ()
+    kept: dict[Split, Tables] = {
+        split: replace(each, categories=[entry for entry in each.categories if entry["id"] != group["id"]])
+        for split, each in parts.items()
+    }
+    note = f"{path}: the category {group['name']!r} is the group of all others and has no boxes; it is left out."
+    return kept, (note,)
+
+
+def _group(categories: Sequence[object]) -> dict[str, Any] | None:
+    if len(categories) < 2 or not all(isinstance(each, dict) and {"id", "name"} <= each.keys() for each in categories):
+        return None
+    first, *others = cast("Sequence[dict[str, Any]]", categories)
+    alone = first.get("supercategory") in ("none", "", None)
+    return first if alone and all(each.get("supercategory") == first["name"] for each in others) else None
+
+
+def _has_category(annotations: Sequence[object], key: object) -> bool:
+    return any(isinstance(each, dict) and each.get("category_id") == key for each in annotations)
 
 
 def read_json(path: Path, folders: Sequence[Path]) -> Tables:
@@ -101,14 +139,16 @@ def read_json(path: Path, folders: Sequence[Path]) -> Tables:
             fault = "is missing" if content.get(key) is None else "is not a list"
             raise DataError(f"{path}: not COCO: '{key}' {fault}. {_CURE}")
     images, annotations, categories = (content[key] for key in TABLES)
+    pictures, notes = find_pictures(path, images, folders)
     return Tables(
         path=path,
         kind="coco",
         images=images,
         annotations=annotations,
         categories=categories,
-        pictures=find_pictures(images, folders),
+        pictures=pictures,
         searched=tuple(folders),
+        notes=notes,
     )
 
 
@@ -134,19 +174,52 @@ def json_kind(value: object) -> str:
     return "a list" if isinstance(value, list) else "a text" if isinstance(value, str) else "a number"
 
 
-def find_pictures(images: Sequence[object], folders: Sequence[Path]) -> list[Path | None]:
-    """The file of each image record; all are looked for now rather than in the middle of training."""
+def find_pictures(
+    path: Path, images: Sequence[object], folders: Sequence[Path]
+) -> tuple[list[Path | None], tuple[str, ...]]:
+    """The file of each image record; all are looked for now rather than in the middle of training.
+
+    Names with folders that are not here, from another machine, are looked for without them, where no two would then be
+    the same.
+
+    Args:
+        path: of the json, for the note.
+        images: its records.
+        folders: where to look.
+
+    Returns the files, None for what is missing, and a note where folders were left aside.
+    """
     places = [str(folder) for folder in folders]
-    found: list[Path | None] = []
-    for image in images:
-        name: object = cast("dict[str, object]", image).get("file_name") if isinstance(image, dict) else None
-        path = None
-        if isinstance(name, str) and name and "\0" not in name:
-            # Strings, since Path costs more than the look at the disk it stands for.
-            candidates = (os.path.join(place, name) for place in places)  # noqa: PTH118
-            path = next((each for each in candidates if os.path.isfile(each)), None)  # noqa: PTH113
-        found.append(None if path is None else Path(path))
-    return found
+    names = [_name(image) for image in images]
+    found = [None if name is None else _first_there(places, name) for name in names]
+    missing = [index for index, file in enumerate(found) if file is None and names[index] is not None]
+    bare = [None if name is None else name.replace("\\", "/").rpartition("/")[2] for name in names]
+    counts = Counter(bare) if missing else Counter[str | None]()
+    moved: list[str] = []
+    for index in missing:
+        name, base = names[index], bare[index]
+        if name is not None and base and base != name and counts[base] == 1:
+            found[index] = _first_there(places, base)
+            moved += [name] if found[index] is not None else []
+    if not moved:
+        return found, ()
+    note = (
+        f"{path}: the folders that {len(moved)} pictures are named with are not here; they were found by the rest of "
+        f"their names (first {moved[0]})."
+    )
+    return found, (note,)
+
+
+def _name(image: object) -> str | None:
+    name: object = cast("dict[str, object]", image).get("file_name") if isinstance(image, dict) else None
+    return name if isinstance(name, str) and name and "\0" not in name else None
+
+
+def _first_there(places: Sequence[str], name: str) -> Path | None:
+    # Strings, since Path costs more than the look at the disk it stands for.
+    candidates = (os.path.join(place, name) for place in places)  # noqa: PTH118
+    path = next((each for each in candidates if os.path.isfile(each)), None)  # noqa: PTH113
+    return None if path is None else Path(path)
 
 
 def _folders(root: Path, file: Path) -> tuple[Path, ...]:

@@ -62,12 +62,15 @@ def read_tables(path: Path, kind: Kind | None = None) -> SplitTables:
         parts: dict[Split, Tables] = {"train": next(iter(parts.values()))}
     if "train" not in parts:
         raise DataError(f"{path}: has {' and '.join(parts)}, but nothing to train on; add a part called train.")
-    return SplitTables(kind, path, parts["train"], parts.get("val"), parts.get("test"), notes)
+    test = parts.get("test")
+    if test is not None and kind != "coco" and not test.images:  # exporters make the folder in any case
+        test, notes = None, (*notes, f"{test.path}: has no pictures to test on.")
+    return SplitTables(kind, path, parts["train"], parts.get("val"), test, notes)
 
 
 def _read(path: Path, kind: Kind) -> tuple[dict[Split, Tables], tuple[str, ...]]:
     if kind == "coco":
-        return read_coco(path), ()
+        return read_coco(path)
     return read_yolo(path) if kind == "yolo" else read_voc(path)
 
 
