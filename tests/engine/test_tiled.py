@@ -93,7 +93,7 @@ def test_objects_that_fit_into_the_overlap_are_found_once_wherever_they_lie(tile
             width, height = rng.choice([most, 8, int(rng.integers(8, most + 1))], 2, p=[0.8, 0.1, 0.1]).tolist()
             boxes.append((left, top, left + width, top + height))
     if not largest:
-        boxes = [box for box in boxes if rng.random() < 0.5]
+        boxes = boxes[:1] + [box for box in boxes[1:] if rng.random() < 0.5]
     labels = rng.integers(0, 3, len(boxes)).tolist()
     # Without the whole picture: scaled down, neighbours run together for these eyes.
     tiling = Tiling(side, overlap, whole=False)
@@ -102,7 +102,10 @@ def test_objects_that_fit_into_the_overlap_are_found_once_wherever_they_lie(tile
         patch.setattr(tiled, "detect", see)
         found = detect_tiled(finder(SeesRectangles()), picture, Decoding(), 4)
     if tiling.cuts(size):
-        assert rounded(found) == sorted((label, list(box)) for box, label in zip(boxes, labels, strict=True))
+        assert len(found.boxes) == len(boxes)
+        # Of an object as large as the overlap a tile may miss less than boxes are precise, and be believed.
+        gap = (found.boxes[:, None] - torch.tensor(boxes)).abs().amax(dim=2) <= tiled.PIXELS
+        assert (gap & (found.labels[:, None] == torch.tensor(labels))).any(dim=0).all()
 
 
 def test_an_object_across_a_tiles_edge_is_found_once(eyes):
