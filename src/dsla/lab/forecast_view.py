@@ -53,7 +53,8 @@ def warning(config: Config, data: DetectionData) -> str | None:
     if not len(data) or _without(forecast(config, data, sizes=(), most=FEW).to_json()["all"]) <= NOTABLE:
         return None
     told = forecast(config, data, most=FEW).to_json()
-    cover = "; coverage lends them one each" if told["cover"] else ""
+    unaided = told["all"]["shares_without_coverage"]["0"]
+    cover = f"; coverage lends {percent(unaided)} one" if told["cover"] else ""
     changes = " ".join(told["recommendation"]["changes"])
     cure = f"{changes} would help" if changes else "no other size would help much"
     share, size = percent(_without(told["all"])), told["imgsz"]
