@@ -19,11 +19,11 @@ from rich.table import Table
 
 from dsla.config import Config, override
 from dsla.data import DataSplits, Resize, open_data, train_loader
-from dsla.data.subset import spread
 from dsla.engine.evaluate import evaluate
 from dsla.engine.module import learning_rate_factor
 from dsla.engine.outline import outline_of
 from dsla.engine.train import versions
+from dsla.lab.subset import spread
 from dsla.recipes import recipe, recipe_names, recipe_summary
 
 LEAST = 32  # pixels of a side, the smallest that settings allow

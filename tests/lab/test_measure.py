@@ -13,12 +13,12 @@ from lab_settings import tiny
 
 from dsla.assign import Predictions
 from dsla.data import Batch, Resize, open_data
-from dsla.data.subset import Subset
 from dsla.engine.module import DetectionModule
 from dsla.lab.cost import extra_memory, measure_costs, write_costs
 from dsla.lab.measure import count_positives, last_weights, measure_run
 from dsla.lab.plan import Plan, plan_comparison, read_plan
 from dsla.lab.runner import run_plan
+from dsla.lab.subset import Subset
 
 
 class Trained(NamedTuple):

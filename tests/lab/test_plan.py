@@ -9,9 +9,9 @@ import yaml
 from lab_settings import tiny
 
 from dsla.data import open_data
-from dsla.data.subset import Subset, cut, spread
 from dsla.errors import ConfigError, DataError
 from dsla.lab.plan import Tuning, fingerprint, open_splits, plan_comparison, read_plan
+from dsla.lab.subset import Subset, cut, spread
 from dsla.methods import assigner_names
 
 

@@ -85,7 +85,7 @@ def test_too_few_draws_give_no_interval(results, scenes):
 
 
 def test_the_rows_of_other_pictures_are_left_out_of_a_part(results, scenes):
-    from dsla.data.subset import spread
+    from dsla.data.spread import spread
 
     data = open_data(scenes).part("val")
     part = spread(data, 2)

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from lab_settings import tiny
 
-from dsla.data.subset import Subset
 from dsla.errors import ConfigError
 from dsla.lab.plan import Plan, Tuning, plan_comparison
 from dsla.lab.runner import run_plan
+from dsla.lab.subset import Subset
 from dsla.lab.tune import runs_now, settle_tuning, trials, tuning_splits, tuning_table, weights_of_trial, winner
 
 BUDGET = Tuning(trials=3, epochs=1)

@@ -30,7 +30,7 @@ def analyse(
 ) -> None:
     """Measure where a detector's order goes wrong: scores, NMS, neighbours, calibration."""
     from dsla.data import open_data
-    from dsla.data.subset import spread
+    from dsla.data.spread import spread
     from dsla.lab.analysis_tables import terminal_view
     from dsla.lab.side_by_side import measure_sources, side_by_side, write_analysis
     from dsla.lab.sources import find_sources

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from dsla.data.dataset import DetectionData, Record
 from dsla.data.sample import Sample
 
@@ -49,17 +47,3 @@ class Subset:
             "images": [image for image in truth["images"] if image["id"] in mine],
             "annotations": [entry for entry in truth["annotations"] if entry["image_id"] in mine],
         }
-
-
-def spread(data: DetectionData, most: int) -> DetectionData:
-    """At most so many pictures, evenly spread over the data set's order."""
-    if len(data) <= most:
-        return data
-    return Subset(data, [index * len(data) // most for index in range(most)])
-
-
-def cut(data: DetectionData, share: float, seed: int) -> tuple[Subset, Subset]:
-    """Two parts by pictures: the rest, and about `share` of them, drawn with a seed; at least one picture each."""
-    order = np.random.default_rng(seed).permutation(len(data)).tolist()
-    size = min(max(round(share * len(data)), 1), len(data) - 1)
-    return Subset(data, sorted(order[size:])), Subset(data, sorted(order[:size]))

@@ -17,9 +17,9 @@ from torch.profiler import ProfilerActivity, profile
 from dsla.config import Config
 from dsla.data import Batch, DataSplits, DetectionData, Resize
 from dsla.data.loader import PlainView
-from dsla.data.subset import spread
 from dsla.lab.measure import assignment_of, last_weights, write_json
 from dsla.lab.plan import Plan, PlannedRun
+from dsla.lab.subset import spread
 from dsla.lab.tune import runs_now
 
 BATCHES, ROUNDS = 8, 5

@@ -19,10 +19,10 @@ from typing import Any
 
 from dsla.config import override
 from dsla.data import DataSplits
-from dsla.data.subset import cut
 from dsla.errors import ConfigError
 from dsla.lab.measure import write_json
 from dsla.lab.plan import Plan, PlannedRun
+from dsla.lab.subset import cut
 from dsla.lab.training import reason_of
 
 RANGE = 8.0

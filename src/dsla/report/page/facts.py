@@ -8,7 +8,7 @@ from typing import Any
 
 from dsla.config import Config
 from dsla.data import DetectionData, open_data
-from dsla.data.subset import spread
+from dsla.data.spread import spread
 from dsla.engine.analyse import Analysis, analyse_model
 from dsla.engine.modelfile import BEST
 from dsla.engine.predictor import Predictor, load
