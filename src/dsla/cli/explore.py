@@ -12,7 +12,7 @@ from dsla.terminal import note, say
 
 def explore(
     data: Data,
-    models: Annotated[list[Path] | None, typer.Argument(metavar="[MODEL]...", help="Model files, or runs.")] = None,
+    models: Annotated[list[Path] | None, typer.Argument(metavar="MODEL", help="Model files, or runs.")] = None,
     recipe: Annotated[str | None, typer.Option(help="Settings that labels start from without a model.")] = None,
     set_: Sets = None,
     host: Annotated[str, typer.Option(help="Address to listen on; another lets others look.")] = "127.0.0.1",

@@ -2,8 +2,8 @@
 
 `RUN/labels/epoch-003.safetensors` holds, for each picture i and each of the P points of the pyramid, `i/label`,
 `i/owner` (index of the box in the picture's record, -1 for none), `i/score` and `i/iou` as `dsla.engine.label_maps` has
-them; its metadata say which pictures they are and on which lattice the points lie. Ten bytes a point: 21 kB a picture
-of 320 px.
+them; its metadata say which pictures they are and on which lattice the points lie. Ten bytes a point: 21 kB a
+picture of 320 px.
 """
 
 import json

@@ -15,6 +15,7 @@ from dsla.analysis import score_iou_spearman
 from dsla.assign import Assignment, Predictions
 from dsla.config import Config
 from dsla.data import Batch, DataSplits, DetectionData, Resize, val_loader
+from dsla.data.subset import spread
 from dsla.engine.device import pick_device
 from dsla.engine.evaluate import evaluate
 from dsla.engine.files import write_atomically
