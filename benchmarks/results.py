@@ -6,8 +6,8 @@
     python benchmarks/results.py tables README.md docs/results.md
 
 A document marks the place of a table with `<!-- results: docs/results/bccd.json -->` and `<!-- end -->`; what
-stands between is replaced. The `summary.json` of a `dsla compare` is such a file as it is. A test holds the
-documents equal to the files, so that no number is typed by hand.
+stands between is replaced. The `summary.json` of a `dsla compare` and the `analysis.json` of a `dsla analyse` are such
+files as they are. A test holds the documents equal to the files, so that no number is typed by hand.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dsla.lab import analysis_tables
 from dsla.lab.conclusions import signed
 from dsla.lab.tables import docs_block
 from dsla.report.comparison import plot_lengths
@@ -269,6 +270,7 @@ def recipes_table(results: dict[str, Any]) -> str:
 MAKERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "data_path": data_table,
     "comparison": docs_block,
+    "bootstrap": analysis_tables.docs_block,
     "runs": table,
     "train_step": step_table,
     "points_a_box": points_table,

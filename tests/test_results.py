@@ -10,7 +10,15 @@ results = runpy.run_path(str(ROOT / "benchmarks" / "results.py"))
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "docs/results.md", "docs/assigners.md", "docs/recipes.md", "docs/data.md"]
+    "name",
+    [
+        "README.md",
+        "docs/results.md",
+        "docs/assigners.md",
+        "docs/recipes.md",
+        "docs/data.md",
+        "docs/inconsistencies.md",
+    ],
 )
 def test_tables_are_made_from_the_result_files(name):
     text = (ROOT / name).read_text(encoding="utf-8")
