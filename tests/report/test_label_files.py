@@ -49,7 +49,18 @@ def test_colours_are_clear_where_there_is_nothing():
 
 def test_the_command_draws_pictures_by_index_and_by_name(capsys, scenes, tmp_path):
     name = open_data(scenes).val.record(2).name.rsplit("/", 1)[-1]
-    words = ("labels", scenes, "--assigner", "dsla,atss", "--imgsz", "96", "--out", tmp_path)
+    words = (
+        "labels",
+        scenes,
+        "--assigner",
+        "dsla,atss",
+        "--imgsz",
+        "96",
+        "--out",
+        tmp_path,
+        "--set",
+        "model.levels=[3,4]",
+    )
     ran = dsla(capsys, *words, "--image", "0", "--image", name)
     assert ran.status == 0, ran.err
     assert "note: dsla: without a model its labels leave out the IoU" in ran.out
@@ -57,7 +68,7 @@ def test_the_command_draws_pictures_by_index_and_by_name(capsys, scenes, tmp_pat
     assert len(files) == 2 and len(re.findall(r"gives \d+ box", ran.out)) == 4
     for file in files:
         with Image.open(file) as picture:
-            assert picture.size[0] > 1500
+            assert picture.size[0] > 1000
 
 
 @pytest.mark.parametrize(
