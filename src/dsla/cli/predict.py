@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dsla.cli.options import Batch, Device, Model, words
+from dsla.cli.options import Batch, Device, Model, Trust, words
 from dsla.terminal import complain, note, progress, say
 
 
@@ -18,11 +18,12 @@ def predict(
     formats: Annotated[str, typer.Option("--format", help="Any of images,coco,csv.")] = "images,coco,csv",
     batch: Batch = 8,
     device: Device = "auto",
+    trust: Trust = False,
 ) -> None:
     """Find objects in pictures; write annotated pictures, COCO results and csv."""
     from dsla.engine.predict import load, predict_to_files
 
-    predictor = load(model, device)
+    predictor = load(model, device, trust=trust)
     with progress("predicting") as advance:
         written = predict_to_files(
             predictor,
