@@ -17,7 +17,9 @@ def export(
         Literal["graph", "outside"] | None, typer.Option(help="Where boxes are chosen: graph, or outside it.")
     ] = None,
     precision: Annotated[Literal["fp32", "fp16", "int8"], typer.Option(help="Of weights; int8: of all.")] = "fp32",
-    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Lowest score; the model's if not given.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Lowest score; the model's if not given.")
+    ] = None,
     data: Annotated[
         str | None, typer.Option(metavar="DATA", help="Pictures to compare on, with truth; scenes if not given.")
     ] = None,
@@ -45,7 +47,7 @@ def export(
         say(line)
     if done.path is not None:
         say(f"{done.path}  {done.bytes / 2**20:.1f} MiB")
-    say(f"{done.report}")
+    say(f"report  {done.report}")
     if done.path is None:
         complain("refused", "the exported model does not find what the network finds; --allow keeps it all the same")
         raise typer.Exit(2)

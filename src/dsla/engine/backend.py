@@ -8,7 +8,7 @@ Letters: B images, H and W pixels.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int64, UInt8
@@ -20,6 +20,7 @@ from dsla.runtime.decode import Choice, Found, choose, found_in_graph
 from dsla.runtime.session import Session
 
 
+@runtime_checkable
 class Backend(Protocol):
     """Something that finds things in a batch."""
 

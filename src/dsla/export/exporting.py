@@ -192,9 +192,7 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _report(
-    target: Path, verdict: Verdict, size: int, format: Format, decode: Place, precision: Precision
-) -> Path:
+def _report(target: Path, verdict: Verdict, size: int, format: Format, decode: Place, precision: Precision) -> Path:
     """Write the comparison beside the artefact, as json and as text."""
     told = {"artefact": target.name, "format": format, "decode": decode, "precision": precision, "bytes": size}
     report = target.with_name(f"{target.name}.parity.json")

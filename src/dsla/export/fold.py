@@ -5,7 +5,6 @@ exported network does not learn, and a run-time should find a plain convolution 
 """
 
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -45,18 +44,15 @@ def folded(detector: Detector) -> Detector:
         parameter.requires_grad_(False)
     net = twin.backbone.net
     fold_frozen_norms(net)  # those that learned stand still now too
-    for name, module in _named(net):
+    for name, module in list(net.named_modules()):
+        found: Any = module  # timm's layers are not typed
         if isinstance(module, FoldedConv | FoldedConvSame):
-            _replace(net, name, _baked(module, *folded_weights(module, module.norm_after[0])))
+            _replace(net, name, _baked(found, *folded_weights(found, found.norm_after[0])))
         elif isinstance(module, Conv2dSame):
-            _replace(net, name, _baked(module, module.weight, module.bias))
+            _replace(net, name, _baked(found, found.weight, found.bias))
         elif isinstance(module, FoldedNormAct):
-            _replace(net, name, nn.Sequential(module.drop, module.act))
+            _replace(net, name, nn.Sequential(found.drop, found.act))
     return twin
-
-
-def _named(net: nn.Module) -> Iterator[tuple[str, Any]]:
-    yield from list(net.named_modules())
 
 
 def _replace(net: nn.Module, name: str, module: nn.Module) -> None:
@@ -64,15 +60,15 @@ def _replace(net: nn.Module, name: str, module: nn.Module) -> None:
     setattr(net.get_submodule(parent), child, module)
 
 
-def _baked(conv: nn.Conv2d, weight: Tensor, bias: Tensor | None) -> nn.Module:
+def _baked(conv: Any, weight: Tensor, bias: Tensor | None) -> nn.Module:
     same = isinstance(conv, Conv2dSame)
     plain = nn.Conv2d(
         conv.in_channels,
         conv.out_channels,
-        conv.kernel_size,  # pyright: ignore[reportArgumentType]  # a tuple of ints, two here
-        conv.stride,  # pyright: ignore[reportArgumentType]
-        0 if same else conv.padding,  # pyright: ignore[reportArgumentType]
-        conv.dilation,  # pyright: ignore[reportArgumentType]
+        conv.kernel_size,
+        conv.stride,
+        0 if same else conv.padding,
+        conv.dilation,
         conv.groups,
         bias=bias is not None,
     )

@@ -6,6 +6,8 @@ resizes and pads. The points are made in the graph from the sizes of the feature
 Letters: B images, H and W pixels, P points, C classes, K candidates, D places for detections.
 """
 
+from typing import TypeAlias
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64, UInt8
@@ -15,6 +17,7 @@ from dsla.export.suppression import suppress
 from dsla.models import Decoding, Detector
 
 DIVISOR = 32
+Side: TypeAlias = int | torch.SymInt  # a number, or a symbol while the graph is traced
 
 
 class RawGraph(nn.Module):
@@ -35,7 +38,7 @@ class RawGraph(nn.Module):
         outputs, _ = self.raw(images, sizes)
         return outputs
 
-    def raw(self, images: Tensor, sizes: Tensor) -> tuple[tuple[Tensor, ...], list[int]]:
+    def raw(self, images: Tensor, sizes: Tensor) -> tuple[tuple[Tensor, ...], list[Side]]:
         """The outputs, and the number of points of each level."""
         detector, (height, width) = self.detector, images.shape[2:]
         features = detector.neck(detector.backbone(detector.preprocess(images, sizes)))
@@ -46,7 +49,7 @@ class RawGraph(nn.Module):
         counted = [logits, boxes] if quality is None or self.decoding.score == "class" else [logits, boxes, quality]
         return tuple(counted), [f.shape[2] * f.shape[3] for f in features]
 
-    def _boxes(self, features: list[Tensor], ltrb: Tensor, size: tuple[int, int]) -> Tensor:
+    def _boxes(self, features: list[Tensor], ltrb: Tensor, size: tuple[Side, Side]) -> Tensor:
         """(B, P, 4) corners; the arithmetic is that of `Points` and `boxes_from_ltrb`, so that numbers are the same."""
         xy: list[Tensor] = []
         offset = self.detector.head.offset
@@ -88,7 +91,10 @@ class DetectionGraph(RawGraph):
             kept = suppress(box, by_class, self.decoding.nms_iou, self.decoding.score_threshold)
             score = torch.where(kept.any(dim=1), score, 0.0)
         score = F.pad(score, (0, self.decoding.max_detections))
-        box, label = F.pad(box, (0, 0, 0, self.decoding.max_detections)), F.pad(label, (0, self.decoding.max_detections))
+        box, label = (
+            F.pad(box, (0, 0, 0, self.decoding.max_detections)),
+            F.pad(label, (0, self.decoding.max_detections)),
+        )
         score, best = score.topk(self.decoding.max_detections, dim=1)
         box = box.gather(1, best[..., None].expand(-1, -1, 4))
         used = score > 0
@@ -96,7 +102,7 @@ class DetectionGraph(RawGraph):
         return torch.where(used[..., None], box, 0.0), score, label, used.sum(dim=1)
 
     def _candidates(
-        self, scores: Float[Tensor, "B P C"], boxes: Float[Tensor, "B P 4"], real: Tensor, counts: list[int]
+        self, scores: Float[Tensor, "B P C"], boxes: Float[Tensor, "B P 4"], real: Tensor, counts: list[Side]
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Score, class, box and whether it has area, (B, K) each, of the best pairs of every level, best first."""
         C, topk = self.detector.num_classes, self.decoding.topk
@@ -117,4 +123,3 @@ class DetectionGraph(RawGraph):
 def graph_of(detector: Detector, decoding: Decoding, *, inside: bool) -> RawGraph:
     """The module to export; `inside` puts the choice of detections into it."""
     return (DetectionGraph if inside else RawGraph)(detector, decoding).eval()
-

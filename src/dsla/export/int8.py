@@ -1,7 +1,8 @@
 """Round a network's convolutions to 8 bits, with ranges measured on pictures (onnxruntime's static quantisation).
 
 Weights are rounded channel by channel, activations by one range a tensor. Only convolutions are quantised: they are
-nearly all of the time, while boxes, scores and group normalisation keep their digits.
+nearly all of the time, while boxes, scores and group normalisation keep their digits. The first convolution and the
+depthwise ones stay as they are: few multiplications, and most of what AP would lose (see docs/export.md).
 """
 
 from collections.abc import Iterable
@@ -14,13 +15,12 @@ from dsla.errors import ModelError
 from dsla.export.trace import quiet
 
 
-def quantise(model: Any, batches: Iterable[Batch], keep: Iterable[str] = ()) -> Any:
+def quantise(model: Any, batches: Iterable[Batch]) -> Any:
     """An 8-bit twin of an `onnx.ModelProto`, as quantise and dequantise pairs around its convolutions.
 
     Args:
         model: the 32-bit graph.
         batches: pictures to measure ranges on.
-        keep: names of weights whose convolutions stay as they are.
 
     Raises:
         ModelError: if onnxruntime is not installed or cannot quantise the graph.
@@ -39,14 +39,13 @@ def quantise(model: Any, batches: Iterable[Batch], keep: Iterable[str] = ()) -> 
             batch = next(self._batches, None)
             return None if batch is None else {"images": batch.images.numpy(), "sizes": batch.sizes.numpy()}
 
-    kept = set(keep)
     with TemporaryDirectory() as folder, quiet():
         source, prepared, target = (Path(folder) / name for name in ("in.onnx", "prepared.onnx", "out.onnx"))
         onnx.save(model, source)
         try:
             q.quant_pre_process(source, prepared, skip_symbolic_shape=True)
-            nodes = onnx.load(prepared).graph.node
-            left_out = [node.name for node in nodes if node.op_type == "Conv" and node.input[1] in kept]
+            convs = [node for node in onnx.load(prepared).graph.node if node.op_type == "Conv"]
+            kept = [node.name for index, node in enumerate(convs) if index == 0 or _grouped(node)]
             q.quantize_static(
                 prepared,
                 target,
@@ -56,10 +55,13 @@ def quantise(model: Any, batches: Iterable[Batch], keep: Iterable[str] = ()) -> 
                 per_channel=True,
                 activation_type=q.QuantType.QUInt8,
                 weight_type=q.QuantType.QInt8,
-                nodes_to_exclude=left_out,
+                nodes_to_exclude=kept,
                 calibrate_method=q.CalibrationMethod.MinMax,
-                extra_options={"CalibMovingAverage": True},
             )
         except Exception as error:  # onnxruntime raises whatever its graph passes meet
             raise ModelError(f"onnxruntime cannot quantise this network ({str(error).strip()[:300]})") from error
         return onnx.load(target)
+
+
+def _grouped(node: Any) -> bool:
+    return any(attribute.name == "group" and attribute.i > 1 for attribute in node.attribute)

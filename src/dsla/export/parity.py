@@ -54,10 +54,10 @@ class Differences:
             "matched": len(self.boxes),
             "unmatched": len(self.unmatched),
             "unmatched_best_score": max(self.unmatched, default=None),
-            "box_max_px": max(self.boxes, default=None),
-            "box_median_px": float(np.median(self.boxes)) if self.boxes else None,
-            "score_max": max(self.scores, default=None),
-            "score_median": float(np.median(self.scores)) if self.scores else None,
+            "boxes_max": max(self.boxes, default=None),
+            "boxes_median": float(np.median(self.boxes)) if self.boxes else None,
+            "scores_max": max(self.scores, default=None),
+            "scores_median": float(np.median(self.scores)) if self.scores else None,
         }
 
 

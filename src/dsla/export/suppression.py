@@ -37,7 +37,9 @@ def _(boxes: Tensor, scores: Tensor, iou: float, threshold: float) -> Tensor:
 
 def onnx_suppress(boxes: Any, scores: Any, iou: float, threshold: float) -> Any:
     """The same in ONNX: the operator lists (image, class, candidate), which are written into an empty mask."""
-    from onnxscript import opset18 as op
+    import onnxscript
+
+    op: Any = onnxscript.opset18  # its operators are typed for scripts, not for calls while tracing
 
     candidates = op.Shape(scores, start=2, end=3)
     kept = op.NonMaxSuppression(

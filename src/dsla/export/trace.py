@@ -38,6 +38,6 @@ def traced(graph: nn.Module) -> ExportedProgram:
     except Exception as error:  # tracing fails in as many ways as networks are written
         reason = str(error).strip().split("\n")[0][:300]
         raise ModelError(
-            f"this network cannot be exported for pictures of any size ({type(error).__name__}: {reason}); backbones of "
-            "convolutions can"
+            f"this network cannot be exported for pictures of any size ({type(error).__name__}: {reason}); backbones "
+            "of convolutions can"
         ) from error

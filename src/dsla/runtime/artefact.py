@@ -1,7 +1,7 @@
 """What an exported model says of itself, the same in every format: a few JSON texts by name.
 
-`format` "dsla-export", `format_version`, `config`, `class_names`, `preprocessing`, `versions` and `extra` mean what they
-mean in a model file; `graph` says what goes in and comes out.
+`format` "dsla-export", `format_version`, `config`, `class_names`, `preprocessing`, `versions` and `extra` mean what
+they mean in a model file; `graph` says what goes in and comes out.
 """
 
 import json

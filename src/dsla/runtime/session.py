@@ -6,7 +6,7 @@ file: both formats hold graphs of known operators and numbers.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -18,6 +18,7 @@ XML = "model.xml"
 RT_INFO = "dsla"  # the branch of OpenVINO's run-time information that holds the description
 
 
+@runtime_checkable
 class Session(Protocol):
     """An exported model that is ready to run."""
 
@@ -69,7 +70,7 @@ class OnnxSession:
 
     def run(self, images: UInt8[np.ndarray, "B 3 H W"], sizes: Int64[np.ndarray, "B 2"]) -> Mapping[str, np.ndarray]:
         """See `Session`."""
-        outputs = self._session.run(self._names, {"images": images, "sizes": sizes})
+        outputs: Any = self._session.run(self._names, {"images": images, "sizes": sizes})
         return dict(zip(self._names, outputs, strict=True))
 
 
