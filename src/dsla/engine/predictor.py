@@ -117,7 +117,7 @@ class Predictor:
         """
         resize = Resize(self.config.data.imgsz, self.config.data.shorter)
         decoding = replace(self.config.inference, score_threshold=score_threshold)
-        samples = [resize(_sample(image, index)) for index, image in enumerate(images)]
+        samples = [resize(as_sample(image, index)) for index, image in enumerate(images)]
         found: dict[int, Detections] = {}
         padded = [tuple(-(-side // DIVISOR) for side in sample.size) for sample in samples]
         for size in dict.fromkeys(padded):
@@ -203,7 +203,8 @@ def _is_path(picture: Any) -> bool:
     return isinstance(picture, str) or hasattr(picture, "__fspath__")
 
 
-def _sample(image: UInt8[Tensor, "3 H W"], index: int) -> Sample:
+def as_sample(image: UInt8[Tensor, "3 H W"], index: int) -> Sample:
+    """A picture as a sample without boxes, of which `index` is the id."""
     return Sample(
         image=image,
         boxes=torch.zeros(0, 4),
