@@ -1,6 +1,9 @@
 """A tiny model whose scores and boxes vary, so that there is something to compare, and what is exported of it."""
 
+import copy
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import jaxtyping
 import pytest
@@ -11,16 +14,32 @@ from dsla.config import override, parse_assignments
 from dsla.data import open_data
 from dsla.engine.modelfile import preprocessing_of, save_model
 from dsla.export import Exported, export
+from dsla.export.graph import RawGraph
+from dsla.export.onnx import to_onnx
 from dsla.recipes import recipe
 
 THRESHOLD = 0.1
 
 
+@pytest.fixture(scope="session")
+def traced() -> dict[Any, Any]:
+    """ONNX graphs by kind and thresholds."""
+    return {}
+
+
 @pytest.fixture(scope="module", autouse=True)
-def unchecked():
-    """Tracing goes through every check of an annotation with symbols in place of sizes, and takes minutes."""
+def quick(traced):
+    """Trace each graph once, and do not check annotations while tracing, which takes minutes with symbols for sizes."""
+
+    def once(graph: RawGraph) -> Any:
+        key = (type(graph), graph.decoding)
+        if key not in traced:
+            traced[key] = to_onnx(graph)
+        return copy.deepcopy(traced[key])
+
     jaxtyping.config.update("jaxtyping_disable", True)
-    yield
+    with mock.patch("dsla.export.onnx.to_onnx", once):
+        yield
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
@@ -44,14 +63,14 @@ def model(scenes, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def exported(unchecked, model, scenes, tmp_path_factory) -> Exported:
+def exported(quick, model, scenes, tmp_path_factory) -> Exported:
     """ONNX with suppression in the graph."""
     out = tmp_path_factory.mktemp("exported") / "model.onnx"
     return export(model, "onnx", out, threshold=THRESHOLD, data=str(scenes), pictures=3)
 
 
 @pytest.fixture(scope="module")
-def exported_raw(unchecked, model, scenes, tmp_path_factory) -> Exported:
+def exported_raw(quick, model, scenes, tmp_path_factory) -> Exported:
     """ONNX with suppression outside."""
     out = tmp_path_factory.mktemp("exported") / "raw.onnx"
     return export(model, "onnx", out, decode="outside", threshold=THRESHOLD, data=str(scenes), pictures=3)
