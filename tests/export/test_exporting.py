@@ -13,6 +13,7 @@ from dsla.errors import ConfigError, ModelError
 from dsla.export import exporting
 from dsla.export.exporting import export
 from dsla.export.fold import folded
+from dsla.hub import save_pretrained
 
 THRESHOLD = 0.1
 SIZES = ((32, 32), (32, 160), (96, 64), (64, 96), (160, 128), (224, 32))
@@ -63,7 +64,7 @@ def test_the_report_stands_beside_the_artefact(exported):
     assert "equal within the bounds" in text and "batches of 1 and 4" in text
 
 
-def test_the_artefact_says_what_the_model_file_says(exported, model):
+def test_the_artefact_says_what_the_model_file_says(exported, model, tmp_path):
     network, artefact = load(model), load(exported.path)
     assert artefact.class_names == network.class_names
     assert artefact.file.preprocessing == network.file.preprocessing
@@ -71,6 +72,8 @@ def test_the_artefact_says_what_the_model_file_says(exported, model):
     assert artefact.config.inference.score_threshold == THRESHOLD
     with pytest.raises(ModelError, match=r"exported model(.|\n)*best\.safetensors"):
         _ = artefact.detector
+    with pytest.raises(ModelError, match="exported model"):
+        save_pretrained(artefact, tmp_path)
 
 
 def test_pictures_go_in_and_detections_come_out_as_from_the_network(exported, exported_raw, model, scenes):

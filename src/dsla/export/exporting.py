@@ -207,8 +207,11 @@ _WHERE: dict[Place, str] = {"graph": "in the graph", "outside": "outside"}
 
 
 def _move(draft: Path, target: Path) -> None:
-    """Put the artefact in its place; what was there goes."""
-    if target.is_dir():
-        shutil.rmtree(target)
-    draft.replace(target)
-    target.chmod(0o755 if target.is_dir() else 0o644)
+    """Put the artefact in its place, over an older one; what else lies in a folder stays."""
+    if draft.is_file():
+        draft.chmod(0o644)
+        draft.replace(target)
+        return
+    target.mkdir(exist_ok=True)
+    for file in draft.iterdir():
+        file.replace(target / file.name)

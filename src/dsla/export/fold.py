@@ -14,7 +14,14 @@ from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
 from dsla.models import Detector
-from dsla.models.frozen_norm import FoldedConv, FoldedConvSame, FoldedNormAct, fold_frozen_norms, folded_weights
+from dsla.models.frozen_norm import (
+    FoldedConv,
+    FoldedConvSame,
+    FoldedNorm,
+    FoldedNormAct,
+    fold_frozen_norms,
+    folded_weights,
+)
 
 
 class PaddedConv(nn.Module):
@@ -52,6 +59,8 @@ def folded(detector: Detector) -> Detector:
             _replace(net, name, _baked(found, found.weight, found.bias))
         elif isinstance(module, FoldedNormAct):
             _replace(net, name, nn.Sequential(found.drop, found.act))
+        elif isinstance(module, FoldedNorm):
+            _replace(net, name, nn.Identity())
     return twin
 
 
