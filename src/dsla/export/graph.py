@@ -107,13 +107,13 @@ class DetectionGraph(RawGraph):
         """Score, class, box and whether it has area, (B, K) each, of the best pairs of every level, best first."""
         C, topk = self.detector.num_classes, self.decoding.topk
         found: list[tuple[Tensor, ...]] = []
-        start = 0
+        start: Side = 0
         for count in counts:
             pairs = scores[:, start : start + count].flatten(1)
             # So many zeros more that the best `topk` can be asked for however small the level is.
             score, pair = F.pad(pairs, (0, topk)).topk(topk, dim=1)
             pair = torch.where(score > 0, pair, 0)
-            point = start + pair // C
+            point = pair // C + start
             found.append((score, pair % C, boxes.gather(1, point[..., None].expand(-1, -1, 4)), real.gather(1, point)))
             start = start + count
         score, label, box, area = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
