@@ -24,6 +24,7 @@ import dsla
 
 Runner = Callable[[bytes], object]
 THRESHOLD = 0.3
+EXAMPLE = Path(__file__).parents[1] / "examples" / "onnx_numpy.py"
 SMALLEST = "yolo26n.yaml"  # of Ultralytics, which needs no suppression
 
 
@@ -69,7 +70,7 @@ def without_torch(file: str) -> Callable[[Place], Runner]:
     """An export through `examples/onnx_numpy.py`."""
 
     def build(place: Place) -> Runner:
-        sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+        sys.path.insert(0, str(EXAMPLE.parent))
         import onnx_numpy
         import onnxruntime
 
