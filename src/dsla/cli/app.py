@@ -14,6 +14,7 @@ from dsla.cli.convert import convert
 from dsla.cli.demo import demo
 from dsla.cli.evaluate import evaluate
 from dsla.cli.explore import explore
+from dsla.cli.export import export
 from dsla.cli.info import info
 from dsla.cli.labels import labels
 from dsla.cli.predict import predict
@@ -31,7 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    check, train, evaluate, predict, report, analyse, compare, labels, explore, convert, shards, demo, info, config,
+    check, train, evaluate, predict, report, analyse, compare, labels, explore, export, convert, shards, demo, info, config,
 ):  # fmt: skip
     app.command()(command)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dsla.cli.options import Batch, Data, Device, KindName, MaxPixels, Model, Tile, kind_of
+from dsla.cli.options import Batch, Data, Device, KindName, MaxPixels, Model, Tile, Trust, kind_of
 from dsla.terminal import format_of, note, progress, say, tell_evaluation, tell_notes
 
 
@@ -20,6 +20,7 @@ def evaluate(
     device: Device = "auto",
     kind: KindName = None,
     max_pixels: MaxPixels = None,
+    trust: Trust = False,
 ) -> None:
     """Measure a model's AP on labelled pictures with COCO's protocol."""
     import json
@@ -28,7 +29,7 @@ def evaluate(
     from dsla.data.holdout import same_source
     from dsla.engine.predict import load
 
-    predictor = load(model, device)
+    predictor = load(model, device, trust=trust)
     if tile is not None:
         predictor = predictor.tiled(tile or None)
     trained = predictor.config.data

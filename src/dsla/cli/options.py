@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 DATA_HELP = "Folder, COCO json or data.yaml of labelled pictures, 'scenes' or 'trees'."
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or the folder of a run.")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, a run, or an export.")]
 Assigner = Annotated[str | None, typer.Option(help="dsla, fcos, atss, tal ..., with its losses.")]
 Sets = Annotated[
     list[str] | None,
@@ -26,6 +26,7 @@ KindName = Annotated[
 MaxPixels = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Refuse larger pictures; 179 million by default.")
 ]
+Trust = Annotated[bool, typer.Option("--trust", help="Open a .pt2 file, which could run code.")]
 Batch = Annotated[int, typer.Option(min=1, help="Pictures at a time.")]
 
 Tile = Annotated[

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dsla.cli.options import Batch, Device, MaxPixels, Model, Tile, words
+from dsla.cli.options import Batch, Device, MaxPixels, Model, Tile, Trust, words
 from dsla.terminal import complain, note, progress, say
 
 
@@ -20,11 +20,12 @@ def predict(
     batch: Batch = 8,
     device: Device = "auto",
     max_pixels: MaxPixels = None,
+    trust: Trust = False,
 ) -> None:
     """Find objects in pictures; write annotated pictures, COCO results and csv."""
     from dsla.engine.predict import load, predict_to_files
 
-    predictor = load(model, device)
+    predictor = load(model, device, trust=trust)
     if tile is not None:
         predictor = predictor.tiled(tile or None)
     with progress("predicting") as advance:

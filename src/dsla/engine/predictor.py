@@ -16,13 +16,16 @@ from dsla.data.resize import Resize
 from dsla.data.sample import DIVISOR, Batch, Sample
 from dsla.data.single_class import as_single_class
 from dsla.data.tiled_picture import TiledPicture
+from dsla.engine.backend import Backend, NetworkBackend, SessionBackend
 from dsla.engine.detections import Detections, class_indices
 from dsla.engine.device import pick_device
 from dsla.engine.evaluate import Evaluation, evaluate
-from dsla.engine.modelfile import ModelFile, read_model
-from dsla.engine.tiled import detect_tiled, finder
+from dsla.engine.exported import open_exported
+from dsla.engine.modelfile import BEST, ModelFile, read_model
+from dsla.engine.tiled import detect_tiled
 from dsla.errors import ConfigError, DataError, ModelError
 from dsla.models import Detected, Detector
+from dsla.runtime.artefact import Artefact
 from dsla.version import __version__
 
 SCORE_THRESHOLD = 0.3
@@ -32,12 +35,24 @@ SCORE_THRESHOLD = 0.3
 class Predictor:
     """A trained detector, ready for pictures; made by `load`."""
 
-    detector: Detector
+    backend: Backend
+    """What finds things in a batch: our network, or an exported one in its run-time."""
     class_names: tuple[str, ...]
     config: Config
     """The settings that it was trained with; its size of pictures and way of decoding hold here too."""
     device: torch.device
-    file: ModelFile
+    file: ModelFile | Artefact
+    """What the file says of itself."""
+
+    @property
+    def detector(self) -> Detector:
+        """The network itself. Raises `ModelError` for an exported model, which has none that torch could train."""
+        if not isinstance(self.backend, NetworkBackend):
+            raise ModelError(
+                f"{self.file.path}: an exported model finds things and can do nothing else; name the model file "
+                f"({BEST}) that it was made from"
+            )
+        return self.backend.detector
 
     @property
     def limit(self) -> int | None:
@@ -117,7 +132,7 @@ class Predictor:
         resize = Resize(self.config.data.imgsz, self.config.data.shorter)
         tiling = self.config.data.tiling
         decoding = replace(self.config.inference, score_threshold=score_threshold)
-        find = finder(self.detector)
+        find = self.backend.detect
         samples = [Sample.unlabelled(image, index) for index, image in enumerate(images)]
         found: dict[int, Detected] = {}
         plain: list[Sample] = []
@@ -175,13 +190,12 @@ class Predictor:
         Raises `DataError` where the data's classes are not the model's, in the same order.
         """
         return evaluate(
-            self.detector,
+            self.backend,
             self.data_for(data),
             batch=batch,
             workers=workers,
             resize=Resize(self.config.data.imgsz, self.config.data.shorter),
             decoding=self.config.inference,
-            device=self.device,
             progress=progress,
             tiling=self.config.data.tiling,
         )
@@ -198,17 +212,23 @@ class Predictor:
         return data
 
 
-def load(path: Any, device: str | torch.device = "cpu") -> Predictor:
-    """Load a model file, or the best model of a run folder, onto a device: cpu, cuda, cuda:1, mps or auto.
+def load(path: Any, device: str | torch.device = "cpu", *, trust: bool = False) -> Predictor:
+    """Load a model for prediction.
+
+    Args:
+        path: a model file, the folder of a run, or what `dsla export` wrote: .onnx, .pt2, or a folder of OpenVINO's.
+        device: cpu, cuda, cuda:1, mps or auto.
+        trust: open a .pt2 file, which torch reads in ways that can run code of whoever made it; no other format can.
 
     Raises `ModelError` where the file cannot be used, with the cure, and `ConfigError` for an unknown device.
     """
+    exported = open_exported(Path(path), str(device), trust=trust)
+    if exported is not None:
+        session, place = exported
+        file = session.artefact
+        return Predictor(SessionBackend(session), file.class_names, _settings(file), place, file)
     file = read_model(path)
-    try:
-        config = parse_config(file.config, str(file.path))
-    except ConfigError as error:
-        made_by = file.versions.get("dsla", "unknown")
-        raise ModelError(f"{error}\nThe model was made by dsla {made_by}; this is {__version__}") from error
+    config = _settings(file)
     detector = config.build_detector(len(file.class_names), weights="none")
     try:
         detector.load_state_dict(file.state)
@@ -216,7 +236,15 @@ def load(path: Any, device: str | torch.device = "cpu") -> Predictor:
         raise ModelError(f"{file.path}: its weights do not fit its own settings: {error}") from error
     place = pick_device(str(device))
     detector.to(place).eval()
-    return Predictor(detector, file.class_names, config, place, file)
+    return Predictor(NetworkBackend(detector, place), file.class_names, config, place, file)
+
+
+def _settings(file: ModelFile | Artefact) -> Config:
+    try:
+        return parse_config(file.config, str(file.path))
+    except ConfigError as error:
+        made_by = file.versions.get("dsla", "unknown")
+        raise ModelError(f"{error}\nThe model was made by dsla {made_by}; this is {__version__}") from error
 
 
 def _is_path(picture: Any) -> bool:

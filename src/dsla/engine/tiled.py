@@ -57,7 +57,7 @@ def settle_tiles(config: Config, splits: DataSplits) -> tuple[Config, DataSplits
     return config, splits_as_tiles(splits, tiling)
 
 
-Find: TypeAlias = Callable[[Tensor, Tensor, Decoding], list[Detected]]
+Find: TypeAlias = Callable[[Tensor, Tensor, Decoding], Sequence[Detected]]
 """What finds things in a batch: of padded pictures (B, 3, H, W) uint8 and their true sizes (B, 2)."""
 
 
