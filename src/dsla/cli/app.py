@@ -32,7 +32,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    check, train, evaluate, predict, report, analyse, compare, labels, explore, export, convert, shards, demo, info, config,
+    check, train, evaluate, predict, report, analyse, compare, labels, explore, export, convert, shards, demo, info,
+    config,
 ):  # fmt: skip
     app.command()(command)
 
