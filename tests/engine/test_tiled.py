@@ -16,10 +16,11 @@ from dsla.data.sample import Sample
 from dsla.data.scenes import Scenes
 from dsla.data.tiled_picture import TiledPicture
 from dsla.data.tiling import Tiling
-from dsla.engine import tiled
+from dsla.engine import backend, tiled
+from dsla.engine.backend import NetworkBackend
 from dsla.engine.evaluate import counted_detections, evaluate
 from dsla.engine.predictor import load
-from dsla.engine.tiled import detect_tiled, finder, merge_tiles, settle_tiles
+from dsla.engine.tiled import detect_tiled, merge_tiles, settle_tiles
 from dsla.errors import ConfigError
 from dsla.models import Decoding, Detected, Detector
 from dsla.recipes import recipe
@@ -58,9 +59,13 @@ def see(images, sizes, decoding):
     return found
 
 
+def seen_by(detector: Detector):
+    return NetworkBackend(detector, torch.device("cpu")).detect
+
+
 @pytest.fixture
 def eyes(monkeypatch):
-    monkeypatch.setattr(tiled, "detect", see)
+    monkeypatch.setattr(backend, "detect", see)
     return SeesRectangles()
 
 
@@ -99,8 +104,8 @@ def test_objects_that_fit_into_the_overlap_are_found_once_wherever_they_lie(tile
     tiling = Tiling(side, overlap, whole=False)
     picture = TiledPicture(drawn(size, boxes, labels), tiling, Resize(side))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiled, "detect", see)
-        found = detect_tiled(finder(SeesRectangles()), picture, Decoding(), 4)
+        patch.setattr(backend, "detect", see)
+        found = detect_tiled(seen_by(SeesRectangles()), picture, Decoding(), 4)
     if tiling.cuts(size):
         assert len(found.boxes) == len(boxes)
         # Of an object as large as the overlap a tile may miss less than boxes are precise, and be believed.
@@ -111,7 +116,7 @@ def test_objects_that_fit_into_the_overlap_are_found_once_wherever_they_lie(tile
 def test_an_object_across_a_tiles_edge_is_found_once(eyes):
     at_edge, in_corner, inside = (85, 20, 115, 50), (80, 85, 105, 110), (10, 10, 30, 30)
     picture = TiledPicture(drawn((180, 180), [at_edge, in_corner, inside]), Tiling(100, 0.4, whole=False), Resize(100))
-    found = detect_tiled(finder(eyes), picture, Decoding(), 8)
+    found = detect_tiled(seen_by(eyes), picture, Decoding(), 8)
     assert rounded(found) == sorted((0, list(box)) for box in (at_edge, in_corner, inside))
 
 
@@ -119,12 +124,12 @@ def test_an_object_larger_than_the_tiles_comes_from_the_whole_picture(eyes):
     """Its parts in the tiles give way; a part of another class and a small object stay."""
     large, small, other = (40, 40, 360, 240), (370, 10, 390, 30), (150, 80, 170, 100)
     sample = drawn((300, 400), [large, small, other], [0, 0, 1])
-    whole = detect_tiled(finder(eyes), TiledPicture(sample, Tiling(100, 0.3, whole=True), Resize(100)), Decoding(), 8)
+    whole = detect_tiled(seen_by(eyes), TiledPicture(sample, Tiling(100, 0.3, whole=True), Resize(100)), Decoding(), 8)
     assert [(label, box) for label, box in rounded(whole) if label == 1] == [(1, list(other))]
     mine = np.array([box for label, box in rounded(whole) if label == 0])
     assert len(mine) == 2
     np.testing.assert_allclose(mine, [large, small], atol=4)  # a pixel of the network's is four of the picture's
-    parts = detect_tiled(finder(eyes), TiledPicture(sample, Tiling(100, 0.3, whole=False), Resize(100)), Decoding(), 8)
+    parts = detect_tiled(seen_by(eyes), TiledPicture(sample, Tiling(100, 0.3, whole=False), Resize(100)), Decoding(), 8)
     assert len(rounded(parts)) > 5  # better than nothing
 
 
@@ -166,7 +171,7 @@ def found(boxes, score) -> Detected:
 
 def test_tiles_go_through_the_network_a_batch_at_a_time(eyes):
     picture = TiledPicture(drawn((500, 500), []), Tiling(100, 0.2, whole=True), Resize(64))
-    detect_tiled(finder(eyes), picture, Decoding(), 5)
+    detect_tiled(seen_by(eyes), picture, Decoding(), 5)
     assert sum(eyes.batches) == 36 + 1 and max(eyes.batches) == 5 and eyes.batches[-1] == 1
 
 

@@ -164,7 +164,7 @@ def test_wrong_places(capsys, scenes, tmp_path):
         (("--worker",), "Give the --out"),
         (("--worker", "--out", tmp_path), "no comparison is planned here"),
         ((tmp_path / "nothing",), "no such file or folder"),
-        ((scenes / "train.json", "--out", tmp_path / "a"), "needs validation pictures"),
+        ((scenes / "train.json", "--set", "data.val_share=0", "--out", tmp_path / "a"), "needs validation pictures"),
     ):
         ran = dsla(capsys, "compare", *words)
         assert ran.status == 2 and said in ran.err, ran.err

@@ -26,11 +26,12 @@ from rich.table import Table
 from dsla.config import Config
 from dsla.data import DataSplits, Resize, train_loader, val_loader
 from dsla.engine.averaging import AveragedWeights
+from dsla.engine.backend import NetworkBackend
 from dsla.engine.device import pick_device
 from dsla.engine.module import DetectionModule
 from dsla.engine.progress import hush_lightning
 from dsla.engine.results import detect_rows
-from dsla.engine.tiled import finder, settle_tiles
+from dsla.engine.tiled import settle_tiles
 from dsla.errors import ConfigError
 from dsla.models import Detector
 
@@ -213,13 +214,13 @@ def _look(config: Config, splits: DataSplits, detector: Detector, device: torch.
     """Seconds of a validation picture, from the first batches."""
     assert splits.val is not None
     resize = Resize(config.data.imgsz, config.data.shorter)
-    detector.to(device).eval()
+    find = NetworkBackend(detector.to(device).eval(), device).detect
     done, began = 0, time.monotonic()
     with torch.no_grad():
         ids = range(detector.num_classes)
         size = config.data.batch
         for batch in val_loader(splits.val, batch=size, workers=0, resize=resize, tiling=config.data.tiling):
-            detect_rows(finder(detector), batch, config.inference, ids, size)
+            detect_rows(find, batch, config.inference, ids, size)
             done += len(batch)
             if done >= 2 * config.data.batch:
                 break

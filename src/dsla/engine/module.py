@@ -17,9 +17,9 @@ from dsla.config import Config, OptimSettings
 from dsla.criterion import Losses, NonFiniteLossError
 from dsla.data import Batch
 from dsla.data.tiled_picture import TiledPicture
+from dsla.engine.backend import NetworkBackend
 from dsla.engine.files import write_atomically
 from dsla.engine.results import detect_rows
-from dsla.engine.tiled import finder
 from dsla.errors import ConfigError, TrainingError
 from dsla.models import Detector
 
@@ -96,7 +96,8 @@ class DetectionModule(LightningModule):
     def validation_step(self, batch: Batch | TiledPicture, batch_idx: int) -> dict[str, Any]:
         """COCO results of a batch, as `rows`."""
         config = self.config
-        rows = detect_rows(finder(self.detector), batch, config.inference, self.category_ids, config.data.batch)
+        find = NetworkBackend(self.detector, self.device).detect
+        rows = detect_rows(find, batch, config.inference, self.category_ids, config.data.batch)
         return {"rows": rows}
 
     @property

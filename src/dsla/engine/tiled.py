@@ -28,7 +28,7 @@ from dsla.data.resize import Window
 from dsla.data.tiled_picture import TiledPicture
 from dsla.data.tiles import splits_as_tiles, wants_whole
 from dsla.data.tiling import Tiling
-from dsla.models import Decoding, Detected, Detector, detect
+from dsla.models import Decoding, Detected
 
 IMPRECISION = 0.05  # of a box's side
 PIXELS = 2.0  # of the network's input, for boxes so small that the share says nothing
@@ -59,18 +59,6 @@ def settle_tiles(config: Config, splits: DataSplits) -> tuple[Config, DataSplits
 
 Find: TypeAlias = Callable[[Tensor, Tensor, Decoding], Sequence[Detected]]
 """What finds things in a batch: of padded pictures (B, 3, H, W) uint8 and their true sizes (B, 2)."""
-
-
-def finder(detector: Detector) -> Find:
-    """A network as such a function, where the network is; it has to be in evaluation mode."""
-
-    @torch.no_grad()
-    def find(images: Tensor, sizes: Tensor, decoding: Decoding) -> list[Detected]:
-        device = next(detector.parameters()).device
-        images, sizes = images.to(device, non_blocking=True), sizes.to(device, non_blocking=True)
-        return detect(detector(detector.preprocess(images, sizes)), sizes, decoding)
-
-    return find
 
 
 def detect_tiled(find: Find, picture: TiledPicture, decoding: Decoding, batch: int) -> Detected:
