@@ -205,7 +205,7 @@ def _parts_of(predictor: dsla.Predictor, data: bytes) -> dict[str, float]:
     from dataclasses import replace
 
     from dsla.engine.backend import NetworkBackend
-    from dsla.engine.predictor import as_sample
+    from dsla.data.sample import Sample
     from dsla.models import detect
     from dsla.runtime.decode import Choice, choose, found_in_graph
 
@@ -217,7 +217,7 @@ def _parts_of(predictor: dsla.Predictor, data: bytes) -> dict[str, float]:
     image = decode_image(data)
     mark()
     settings = predictor.config.data
-    batch = Batch.collate([Resize(settings.imgsz, settings.shorter)(as_sample(image, 0))])
+    batch = Batch.collate([Resize(settings.imgsz, settings.shorter)(Sample.unlabelled(image, 0))])
     mark()
     decoding = replace(predictor.config.inference, score_threshold=THRESHOLD)
     if isinstance(predictor.backend, NetworkBackend):
