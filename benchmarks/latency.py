@@ -210,8 +210,8 @@ def parts(place: Place, pictures: list[bytes]) -> dict[str, dict[str, float]]:
 def _parts_of(predictor: dsla.Predictor, data: bytes) -> dict[str, float]:
     from dataclasses import replace
 
-    from dsla.engine.backend import NetworkBackend
     from dsla.data.sample import Sample
+    from dsla.engine.backend import NetworkBackend
     from dsla.models import detect
     from dsla.runtime.decode import Choice, choose, found_in_graph
 
