@@ -13,6 +13,7 @@ from dsla.cli.demo import demo
 from dsla.cli.evaluate import evaluate
 from dsla.cli.info import info
 from dsla.cli.predict import predict
+from dsla.cli.serve import serve
 from dsla.cli.shards import shards
 from dsla.cli.train import train
 from dsla.errors import DslaError
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, compare, convert, shards, demo, info, config):
+for command in (train, evaluate, predict, compare, convert, serve, shards, demo, info, config):
     app.command()(command)
 
 

@@ -1,0 +1,106 @@
+"""The model as the server sees it: pictures in, boxes out, and what may be told about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import UInt8
+
+from dsla.engine.detections import Detections
+from dsla.errors import ConfigError
+
+DIVISOR = 32
+"""Sides of what the network sees are padded to a multiple of this."""
+
+
+class Finder(Protocol):
+    """What the server needs of a predictor, whichever run time is behind it; `dsla.load` gives one."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each class."""
+        ...
+
+    def predict(self, images: Any, score_threshold: float = ..., *, batch: int = ...) -> Any:
+        """`Detections` for each of a list of RGB arrays (H, W, 3), in their order."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ServedModel:
+    """A predictor with its name and the size of pictures that it works at."""
+
+    name: str
+    """The file's name, without its folder: no path of the server is told to anybody."""
+    finder: Finder
+    backend: str
+    long: int | None
+    """The longest side that a picture is brought to, in pixels."""
+    short: int | None = None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each class."""
+        return self.finder.class_names
+
+    def find(self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], threshold: float) -> list[Detections]:
+        """Boxes of each picture."""
+        return self.finder.predict(list(images), threshold, batch=len(images))
+
+    def shape_of(self, size: tuple[int, int]) -> tuple[int, int]:
+        """What pictures must share to go through the network together, for a picture of `size` (h, w).
+
+        It is the padded size in cells; a predictor that does not tell its size gets pictures of one size at a time.
+        """
+        if self.long is None:
+            return size
+        factor = self.long / max(size)
+        if self.short is not None:
+            factor = min(factor, self.short / min(size))
+        height, width = (-(-max(1, round(side * factor)) // DIVISOR) for side in size)
+        return height, width
+
+    def warm_up(self, batch: int) -> None:
+        """Run an empty picture, alone and in company, so that the first client does not wait for allocations."""
+        side = self.long or 320
+        blank = np.zeros((side, side, 3), np.uint8)
+        for count in sorted({1, batch}):
+            self.find([blank] * count, 0.5)
+
+
+def open_served(path: Path, device: str) -> ServedModel:
+    """Load what `dsla.load` loads, for serving.
+
+    Raises:
+        ModelError: if it cannot be used.
+        ConfigError: for an unknown device.
+    """
+    import dsla
+
+    finder: Any = dsla.load(path, device)
+    data = getattr(getattr(finder, "config", None), "data", None)
+    file = getattr(getattr(finder, "file", None), "path", path)
+    return ServedModel(
+        name=Path(file).name,
+        finder=finder,
+        backend=getattr(finder, "backend", "pytorch"),
+        long=getattr(data, "imgsz", None),
+        short=getattr(data, "shorter", None),
+    )
+
+
+def read_keys(file: Path | None, from_environment: str | None) -> tuple[str, ...]:
+    """API keys: the lines of a file, else the environment's.
+
+    Raises:
+        ConfigError: if a file was named and holds no key.
+    """
+    if file is None:
+        return (from_environment.strip(),) if from_environment and from_environment.strip() else ()
+    lines = file.read_text(encoding="utf-8").splitlines()
+    keys = tuple(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
+    if not keys:
+        raise ConfigError(f"{file}: no API key in it; write one a line")
+    return keys
