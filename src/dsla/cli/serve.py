@@ -48,8 +48,9 @@ def serve(
     access = Access(hosts_for(host, allow_host or []), read_keys(api_key_file, os.environ.get("DSLA_API_KEY")))
     bound = bind(host, port)
     log_to_stderr(requests=log_requests)
-    server = make_server(Service(open_served(model, device), limits, access, threshold))
+    served = open_served(model, device)
+    server = make_server(Service(served, limits, access, threshold))
     if not access.keys and not is_loopback(host):
         note(f"whoever reaches {host} can use this server; give --api-key-file or set DSLA_API_KEY")
-    say(f"serving {model.name} at {address_of(bound)}  (Ctrl+C stops)")
+    say(f"serving {served.name} at {address_of(bound)}  (Ctrl+C stops)")
     server.run(sockets=[bound])

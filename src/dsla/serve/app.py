@@ -85,7 +85,9 @@ def _add_detect(app: FastAPI, detecting: Detecting, default: float) -> None:
     async def detect(
         request: Request,
         threshold: Annotated[float | None, Query(ge=0, le=1, description="Leave out lower scores.")] = None,
-        classes: Annotated[str | None, Query(max_length=10_000, description="Only these, with commas between.")] = None,
+        classes: Annotated[
+            list[str] | None, Query(alias="class", max_length=1000, description="Only this class; may be repeated.")
+        ] = None,
         answer: Annotated[Kind | None, Query(description="Wins over Accept: json, or the picture with boxes.")] = None,
     ) -> Response:
         wish = Wish(
@@ -171,15 +173,14 @@ def _css(color: tuple[int, int, int]) -> str:
     return "#" + "".join(f"{part:02x}" for part in color)
 
 
-def _known(classes: str | None, names: tuple[str, ...]) -> tuple[str, ...] | None:
+def _known(classes: list[str] | None, names: tuple[str, ...]) -> tuple[str, ...] | None:
     if classes is None:
         return None
-    wanted = tuple(word.strip() for word in classes.split(",") if word.strip())
     try:
-        class_indices(wanted, names)
+        class_indices(classes, names)
     except ConfigError as error:
         raise RequestError(422, "bad_parameter", str(error)) from error
-    return wanted
+    return tuple(classes)
 
 
 class _Silence(Response):
@@ -197,9 +198,10 @@ def _leave_errors_to_the_guard(app: FastAPI) -> None:
         return _Silence()
 
     async def invalid(request: Request, error: Exception) -> Response:
-        first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": (), "msg": str(error)}
-        where = first["loc"][-1] if first["loc"] else "request"
-        return leave(request, RequestError(422, "bad_parameter", f"{where}: {first['msg']}"))
+        if isinstance(error, RequestValidationError):
+            first = error.errors()[0]
+            error = RequestError(422, "bad_parameter", f"{first['loc'][-1]}: {first['msg']}")
+        return leave(request, error)
 
     async def routing(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException) and error.status_code == 405:

@@ -90,13 +90,15 @@ class Guard:
         headers = Headers(scope=scope)
         wished = headers.get("x-request-id", "")
         exchange = _Exchange(scope, receive, send, wished if _ID.fullmatch(wished) else secrets.token_hex(8))
-        scope["state"] = {**scope.get("state", {}), "request_id": exchange.id, "notes": exchange.notes}
+        state: dict[str, Any] = {**scope.get("state", {}), "request_id": exchange.id, "notes": exchange.notes}
+        scope["state"] = state
         exchange.whole = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
         began = time.perf_counter()
         try:
             self.access.check(scope["path"], headers)
             await self.app(scope, exchange.receive, exchange.send)
-            if (error := scope["state"].get("error")) is not None:
+            error: Exception | None = state.get("error")
+            if error is not None:
                 raise error
         except RequestError as problem:
             await _refuse(exchange, problem)

@@ -33,7 +33,7 @@ class ServedModel:
     """A predictor with its name and the size of pictures that it works at."""
 
     name: str
-    """The file's name, without its folder: no path of the server is told to anybody."""
+    """Of the file, or of the run: no path of the server is told to anybody."""
     finder: Finder
     backend: str
     long: int | None
@@ -81,9 +81,8 @@ def open_served(path: Path, device: str) -> ServedModel:
 
     finder: Any = dsla.load(path, device)
     data = getattr(getattr(finder, "config", None), "data", None)
-    file = getattr(getattr(finder, "file", None), "path", path)
     return ServedModel(
-        name=Path(file).name,
+        name=path.resolve().parent.name if path.stem == "best" else path.name,
         finder=finder,
         backend=getattr(finder, "backend", "pytorch"),
         long=getattr(data, "imgsz", None),
