@@ -32,7 +32,7 @@ def serve(
 ) -> None:
     """Answer detection requests over HTTP, with a page to try it."""
     try:
-        from dsla.serve.server import address_of, bind, make_server
+        from dsla.serve.server import BACKLOG, address_of, bind, make_server
     except ModuleNotFoundError as error:
         raise ConfigError(f"serving needs the package {error.name}: pip install 'dsla[serve]'") from error
     from dsla.serve.access import Access, hosts_for, is_loopback
@@ -52,5 +52,6 @@ def serve(
     server = make_server(Service(served, limits, access, threshold))
     if not access.keys and not is_loopback(host):
         note(f"whoever reaches {host} can use this server; give --api-key-file or set DSLA_API_KEY")
+    bound.listen(BACKLOG)
     say(f"serving {served.name} at {address_of(bound)}  (Ctrl+C stops)")
     server.run(sockets=[bound])

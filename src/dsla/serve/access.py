@@ -26,7 +26,7 @@ class Access:
     _digests: tuple[bytes, ...] = field(init=False, repr=False, default=())
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_digests", tuple(_digest(key) for key in self.keys))
+        object.__setattr__(self, "_digests", tuple(_digest(key.encode()) for key in self.keys))
 
     def check(self, path: str, headers: Headers) -> None:
         """Raise `RequestError` 421 or 401 where the request may not be answered."""
@@ -41,7 +41,7 @@ class Access:
     def _check_key(self, headers: Headers) -> None:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         given = headers.get("x-api-key") or (bearer.strip() if scheme.lower() == "bearer" else "")
-        digest = _digest(given)
+        digest = _digest(given.encode("latin-1"))  # the header's bytes, as the client sent them
         # Digests are of one length, and all are compared: time tells neither a key nor which one fits.
         fits = [hmac.compare_digest(digest, known) for known in self._digests]
         if not given or not any(fits):
@@ -76,5 +76,5 @@ def _host(header: str) -> str:
     return header.partition(":")[0].lower().rstrip(".") if header.count(":") < 2 else header.lower()
 
 
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()

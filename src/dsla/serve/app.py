@@ -66,7 +66,7 @@ def make_app(service: Service) -> Guard:
         log.info("stopped", extra={"data": counted})
 
     app = FastAPI(
-        title="dsla", version=__version__, lifespan=life, docs_url=None, redoc_url=None,
+        title="dsla", version=__version__, lifespan=life, docs_url=None, redoc_url=None, redirect_slashes=False,
         description="Finds things in pictures. Every answer that is no result is `{code, message}`.",
     )  # fmt: skip
     _leave_errors_to_the_guard(app)

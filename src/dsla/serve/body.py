@@ -82,12 +82,20 @@ async def _bounded(headers: Headers, receive: Receive, limits: Limits, share: Sh
 
 
 class _Form(MultiPartParser):
-    """Knows whether the closing boundary came; without it the parser would leave the last picture out in silence."""
+    """Refuses a form without its closing boundary; Starlette's parser would drop its last picture in silence."""
 
-    ended = False
+    def __init__(self, headers: Headers, stream: AsyncGenerator[bytes], **limits: int) -> None:
+        super().__init__(headers, self._to_its_end(stream), **limits)
+        self._ended = False
 
     def on_end(self) -> None:
-        self.ended = True
+        self._ended = True
+
+    async def _to_its_end(self, stream: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+        async for chunk in stream:
+            yield chunk
+        if not self._ended:  # raised here, it makes the parser close what it has opened
+            raise MultiPartException("the closing boundary is missing")
 
 
 async def _form(headers: Headers, stream: AsyncGenerator[bytes], limits: Limits) -> list[Upload]:
@@ -100,8 +108,6 @@ async def _form(headers: Headers, stream: AsyncGenerator[bytes], limits: Limits)
         if "Too many files" in error.message:
             raise _too_many(limits) from error
         raise RequestError(400, "bad_body", f"not a well-formed multipart form: {error.message}") from error
-    if not parser.ended:
-        raise RequestError(400, "bad_body", "the multipart form is cut short: its closing boundary is missing")
     files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
     try:
         if len(files) > limits.pictures:

@@ -5,15 +5,14 @@ uvicorn has no time limit for a request's head nor for a client that takes its a
 
 import asyncio
 import json
+from http import HTTPStatus
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dsla.serve.limits import Limits
-from dsla.serve.request_error import RequestError, busy
-
-HEAD_BYTES = 32 * 1024
+from dsla.serve.request_error import HEAD_BYTES, RequestError, busy, large_head
 
 
 def connection_class(limits: Limits) -> type[asyncio.Protocol]:
@@ -57,7 +56,10 @@ class _GuardedConnection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn calls this where the bytes are no HTTP."""
-        self._close_with(RequestError(400, "bad_http", "the request is no well-formed HTTP, or its head is too large"))
+        if not self._answering() and len(self.conn.trailing_data[0]) > HEAD_BYTES:
+            self._close_with(large_head())
+        else:
+            self._close_with(RequestError(400, "bad_http", "the request is no well-formed HTTP"))
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -93,12 +95,12 @@ class _GuardedConnection(H11Protocol):
         """Answer without a request, then close; where an answer is under way already, only close."""
         body = json.dumps(problem.content()).encode()
         headers = [
-            ("content-type", "application/json"), ("content-length", str(len(body))), ("connection", "close"),
-            ("x-content-type-options", "nosniff"), *problem.headers.items(),
+            ("content-type", "application/json"), ("content-length", str(len(body))),
+            ("x-content-type-options", "nosniff"), *{**problem.headers, "Connection": "close"}.items(),
         ]  # fmt: skip
         try:
             parts = (
-                h11.Response(status_code=problem.status, headers=headers),
+                h11.Response(status_code=problem.status, headers=headers, reason=HTTPStatus(problem.status).phrase),
                 h11.Data(data=body),
                 h11.EndOfMessage(),
             )

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from dsla.serve.access import Access
 from dsla.serve.body import Receive
 from dsla.serve.metrics import Metrics
-from dsla.serve.request_error import ClientGoneError, RequestError
+from dsla.serve.request_error import HEAD_BYTES, ClientGoneError, RequestError, large_head
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -39,7 +39,7 @@ _HEADERS = (
 )
 # How long, and how much, is read and thrown away after a refusal, so that the client gets to read it: closing a
 # socket with unread bytes resets the connection, and the answer with it.
-_DRAIN_SECONDS, _DRAIN_BYTES = 2.0, 64 * 2**20
+_DRAIN_SECONDS, _DRAIN_BYTES = 1.0, 64 * 2**20
 
 
 @dataclass
@@ -95,6 +95,8 @@ class Guard:
         exchange.whole = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
         began = time.perf_counter()
         try:
+            if _head_bytes(scope) > HEAD_BYTES:
+                raise large_head()
             self.access.check(scope["path"], headers)
             await self.app(scope, exchange.receive, exchange.send)
             error: Exception | None = state.get("error")
@@ -144,7 +146,7 @@ async def _refuse(exchange: _Exchange, problem: RequestError) -> None:
     body = json.dumps(problem.content()).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
-    if not exchange.whole:
+    if not exchange.whole and "Connection" not in problem.headers:
         headers.append((b"connection", b"close"))
     waits = Headers(scope=exchange.scope).get("expect", "").lower() == "100-continue"
     await exchange.send({"type": "http.response.start", "status": problem.status, "headers": headers})
@@ -152,6 +154,10 @@ async def _refuse(exchange: _Exchange, problem: RequestError) -> None:
     if not exchange.whole and not waits:
         await _drain(exchange)
     await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _head_bytes(scope: MutableMapping[str, Any]) -> int:
+    return len(scope["raw_path"]) + len(scope["query_string"]) + sum(len(k) + len(v) + 4 for k, v in scope["headers"])
 
 
 async def _drain(exchange: _Exchange) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -15,6 +15,7 @@ DIVISOR = 32
 """Sides of what the network sees are padded to a multiple of this."""
 
 
+@runtime_checkable
 class Finder(Protocol):
     """What the server needs of a predictor, whichever run time is behind it; `dsla.load` gives one."""
 

@@ -6,6 +6,9 @@ A code is for programs and never changes; the message is for people.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+HEAD_BYTES = 32 * 1024
+"""The most that a request's line and headers may have together."""
+
 
 @dataclass(eq=False)
 class RequestError(Exception):
@@ -29,12 +32,18 @@ def busy(message: str) -> RequestError:
     return RequestError(503, "busy", message, {"Retry-After": "1"})
 
 
+def large_head() -> RequestError:
+    """Line and headers above `HEAD_BYTES`."""
+    message = f"the request's line and headers are larger than {HEAD_BYTES // 1024} KB"
+    return RequestError(431, "too_large_head", message, {"Connection": "close"})
+
+
 class ClientGoneError(Exception):
     """The client closed the connection; there is nobody to answer."""
 
 
 CODES: Mapping[str, tuple[int, str]] = {
-    "bad_http": (400, "The bytes are no HTTP, or the head is too large; the connection is closed."),
+    "bad_http": (400, "The bytes are no HTTP; the connection is closed."),
     "bad_body": (400, "The body is empty, or no well-formed multipart form."),
     "unauthorized": (401, "No API key came, or an unknown one."),
     "not_found": (404, "There is nothing at this path."),
@@ -49,6 +58,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "wrong_host": (421, "The Host header is not one that this server answers to."),
     "bad_parameter": (422, "A parameter is out of its range, or names an unknown class."),
     "not_a_picture": (422, "A picture is damaged, cut short, or of an unknown kind."),
+    "too_large_head": (431, "The request's line and headers are larger than the limit; the connection is closed."),
     "internal": (500, "The server failed; its log has the reason under the request's id."),
     "busy": (503, "As much is waiting as the server takes on; come back after Retry-After seconds."),
     "stopping": (503, "The server is stopping."),

@@ -15,22 +15,29 @@ import uvicorn
 
 from dsla.errors import ConfigError
 from dsla.serve.app import make_app
-from dsla.serve.connection import HEAD_BYTES, connection_class
+from dsla.serve.connection import connection_class
+from dsla.serve.request_error import HEAD_BYTES
 from dsla.serve.service import Service
+
+BACKLOG = 2048
+"""Connections that the system keeps until they are taken."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one.
+    """A socket that nobody can connect to before it listens; port 0 takes a free one.
 
     Raises:
         ConfigError: if the address is unknown or taken.
     """
+    bound = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
     except OSError as error:
+        if bound is not None:
+            bound.close()
         reason = error.strerror or str(error)
         raise ConfigError(f"cannot listen at {host}:{port} ({reason}); choose another --host or --port") from error
     return bound
@@ -72,6 +79,7 @@ def make_server(service: Service) -> Server:
         loop="asyncio",
         ws="none",
         lifespan="on",
+        backlog=BACKLOG,
         log_config=None,
         access_log=False,
         server_header=False,

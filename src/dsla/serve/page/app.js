@@ -43,7 +43,7 @@ function show() {
   overlay.draw(shown, found ?? { width: 4, height: 3 }, state.chosen);
   if (found) {
     $("status").textContent = summary(shown);
-    $("photo").alt = `${found.name}: ${summary(shown)}`;
+    $("photo").alt = `${state.picture?.name ?? found.name}: ${summary(shown)}`;
     const kept = shown.map((one) => found.detections[one.index]);
     $("json").textContent = written({ ...found, name: state.picture?.name ?? found.name, detections: kept });
   }
