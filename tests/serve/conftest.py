@@ -17,7 +17,7 @@ from dsla.serve.service import Service
 
 LIMITS = Limits(
     body_bytes=200_000, pixels=100_000, pictures=3, queue=6, batch=4, head_seconds=0.5, body_seconds=0.5,
-    answer_seconds=5.0, connections=40,
+    seconds=5.0, connections=40,
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from serving import ask, picture, post, running, served
 
 from dsla.errors import ConfigError
 from dsla.serve.access import Access, hosts_for
-from dsla.serve.limits import Limits
+from dsla.serve.limits import Limits, parse_limits
 from dsla.serve.model import read_keys
 from dsla.serve.server import bind
 from dsla.serve.service import Service
@@ -51,7 +51,14 @@ def test_keys_come_from_a_file_or_the_environment(tmp_path):
 def test_a_local_server_answers_to_local_names_alone(port):
     for host in ("localhost", f"127.0.0.1:{port}", "[::1]:80", "LOCALHOST:1"):
         assert ask(port, path="/healthz", headers={"Host": host}).status == 200
-    for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "", "localhost@evil.example"):
+    for host in (
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example:80",
+        "",
+        "localhost@evil.example",
+        "[::1",
+    ):
         reply = ask(port, path="/healthz", headers={"Host": host})
         assert (reply.status, reply.tree["code"]) == (421, "wrong_host")
 
@@ -105,3 +112,17 @@ def test_the_server_needs_no_torch():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ran.stdout == "True\n", ran.stderr
+
+
+def test_limits_are_written_in_the_units_of_people():
+    assert parse_limits(["megabytes=0.5", "megapixels=2", "queue=99", "seconds=1.5"]) == Limits(
+        body_bytes=2**19, pixels=2_000_000, queue=99, seconds=1.5
+    )
+    for word, reason in (
+        ("quue=3", "did you mean queue"),
+        ("queue=many", "NUMBER"),
+        ("queue=1.5", "whole"),
+        ("x=1", "known are"),
+    ):
+        with pytest.raises(ConfigError, match=reason):
+            parse_limits([word])

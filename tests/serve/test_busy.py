@@ -37,7 +37,7 @@ def test_a_full_queue_says_come_back_and_serves_the_rest():
 
 def test_an_answer_that_takes_too_long_is_given_up_and_the_next_is_right():
     finder = KnownFinder()
-    with running(Service(served(finder), Limits(answer_seconds=0.3))) as port:
+    with running(Service(served(finder), Limits(seconds=0.3))) as port:
         finder.gate = threading.Event()
         reply = post(port, picture())
         assert (reply.status, reply.tree["code"]) == (504, "too_slow")

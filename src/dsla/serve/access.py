@@ -72,7 +72,8 @@ def is_loopback(host: str) -> bool:
 def _host(header: str) -> str:
     """The name of a Host header, without port and brackets."""
     if header.startswith("["):
-        return header[1:].partition("]")[0].lower()
+        inside, bracket, _ = header[1:].partition("]")
+        return inside.lower() if bracket else header
     return header.partition(":")[0].lower().rstrip(".") if header.count(":") < 2 else header.lower()
 
 

@@ -63,7 +63,7 @@ class _GuardedConnection(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._write_timer = self.loop.call_later(self.bounds.answer_seconds, self.transport.abort)
+        self._write_timer = self.loop.call_later(self.bounds.seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()

@@ -88,7 +88,7 @@ class Detecting:
             try:
                 results = await self._while_connected(receive, self._all(uploads, wish))
             except asyncio.TimeoutError:
-                seconds = self.limits.answer_seconds
+                seconds = self.limits.seconds
                 raise RequestError(504, "too_slow", f"no answer was ready within {seconds:g} seconds") from None
             finally:
                 self.metrics.completed.inc()
@@ -119,7 +119,7 @@ class Detecting:
         """The result of `work`, given up where the client hangs up or the time is over."""
         task, gone = asyncio.ensure_future(work), asyncio.ensure_future(receive())
         try:
-            await asyncio.wait((task, gone), timeout=self.limits.answer_seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((task, gone), timeout=self.limits.seconds, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
             if gone.done():

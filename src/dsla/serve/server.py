@@ -86,7 +86,7 @@ def make_server(service: Service) -> Server:
         proxy_headers=False,  # who is behind a proxy is the proxy's to log; nobody can forge an address here
         h11_max_incomplete_event_size=HEAD_BYTES,
         timeout_keep_alive=15,
-        timeout_graceful_shutdown=round(limits.body_seconds + limits.answer_seconds + 5),
+        timeout_graceful_shutdown=round(limits.body_seconds + limits.seconds + 5),
     )
     server = Server(config)
     return server

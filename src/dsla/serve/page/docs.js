@@ -14,7 +14,7 @@ const openapi = await (await fetch("/openapi.json")).json();
 const answers = Object.entries(openapi.paths["/v1/detect"].post.responses).filter(([status]) => status >= "400");
 document.getElementById("errors").append(...rows(answers.map(([status, { description }]) => [status, description.replaceAll("`", "")])));
 
-const NAMES = { body_bytes: "bytes of a body", pixels: "pixels of a picture", pictures: "pictures in a request", queue: "pictures that may wait", body_seconds: "seconds for a body to arrive", answer_seconds: "seconds for the answer" };
+const NAMES = { body_bytes: "bytes of a body", pixels: "pixels of a picture", pictures: "pictures in a request", queue: "pictures that may wait", body_seconds: "seconds for a body to arrive", seconds: "seconds for the answer" };
 try {
   const { limits } = await modelFacts();
   document.getElementById("limits").append(...rows(Object.entries(NAMES).map(([key, meaning]) => [limits[key].toLocaleString("en"), meaning])));
