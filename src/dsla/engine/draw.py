@@ -56,6 +56,7 @@ def draw_detections(
     *,
     ignore: Bool[np.ndarray, " N"] | None = None,
     enlarge_to: int = 800,
+    texts: Sequence[str] | None = None,
 ) -> Image.Image:
     """A new picture with boxes, and beside each its class and its score where there is one.
 
@@ -68,6 +69,7 @@ def draw_detections(
         ignore: marks regions that do not count, drawn thin, grey and without a name.
         enlarge_to: a picture with a shorter longest side is enlarged to this many pixels (at most 4 times),
             so that names can be read.
+        texts: what stands beside each box instead of class and score.
     """
     picture = to_pil(image)
     zoom = min(4.0, max(1.0, enlarge_to / max(picture.size)))
@@ -89,7 +91,7 @@ def draw_detections(
     taken: list[Rect] = []
     order = counted if scores is None else sorted(counted, key=lambda i: -scores[i])
     for i in order:
-        text = class_names[int(labels[i])] + ("" if scores is None else f" {scores[i]:.2f}")
+        text = texts[i] if texts else class_names[int(labels[i])] + ("" if scores is None else f" {scores[i]:.2f}")
         size = (round(font.getlength(text)) + 2 * pad, round(1.2 * height) + pad // 2)
         place = _place(rects[i], size, picture.size, taken, [rects[j] for j in counted if j != i])
         taken.append(place)
