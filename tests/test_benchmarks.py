@@ -61,6 +61,19 @@ def test_assign_compares_every_assigner_with_its_dense_form(tmp_path: Path) -> N
     assert report["claims"][1]["holds"] and all(claim["claim"] in done.stdout for claim in report["claims"])
 
 
+def test_latency_tells_times_memory_and_cold_start(tmp_path: Path) -> None:
+    file = tmp_path / "latency.json"
+    size = ("--imgsz", "64", "--turns", "2", "--threads", "1", "--only", "eager,twin", "--json", str(file))
+    done = _run(*size, script=SCRIPT.with_name("latency.py"))
+    assert done.returncode == 0, done.stderr
+    report = json.loads(file.read_text())
+    for row in report["rows"]:
+        assert row["ms_spread"][0] <= row["ms"] <= row["ms_spread"][1] and row["cold_s"] > 0
+    assert report["rows"][0]["speedup"] == 1 and report["rows"][0]["size_mb"] > 1
+    assert report["parts"]["eager"].keys() == {"decode", "resize", "network", "choice", "mapping"}
+    assert [claim["holds"] for claim in report["claims"]] == [None] * 4
+
+
 def test_train_step_names_an_unknown_contender() -> None:
     done = _run("--only", "ours,twni")
     assert done.returncode == 2 and "twni" in done.stderr and "resnet50" in done.stderr

@@ -17,7 +17,7 @@ from dsla.engine.modelfile import read_model, save_model
 from dsla.recipes import recipe
 from dsla.version import __version__
 
-COMMANDS = ("train", "evaluate", "predict", "compare", "convert", "shards", "demo", "info", "config")
+COMMANDS = ("train", "evaluate", "predict", "compare", "convert", "export", "serve", "shards", "demo", "info", "config")
 QUICK = ("--epochs", "1", *tiny_flags())
 
 

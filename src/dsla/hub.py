@@ -58,9 +58,11 @@ def save_pretrained(model: Predictor | str | Path, folder: str | Path) -> Path:
         folder: made where missing; a card that is there already is kept.
 
     Raises:
-        ModelError: if there is no such model, or the folder cannot be written.
+        ModelError: if there is no such model, it is an exported one, or the folder cannot be written.
     """
     file = model.file if isinstance(model, Predictor) else read_model(model)
+    if not isinstance(file, ModelFile):
+        raise ModelError(f"{file.path}: an exported model; name the model file that it was made from")
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from dsla.cli.config import config
 from dsla.cli.convert import convert
 from dsla.cli.demo import demo
 from dsla.cli.evaluate import evaluate
+from dsla.cli.export import export
 from dsla.cli.info import info
 from dsla.cli.predict import predict
 from dsla.cli.serve import serve
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, compare, convert, serve, shards, demo, info, config):
+for command in (train, evaluate, predict, compare, convert, export, serve, shards, demo, info, config):
     app.command()(command)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dsla.cli.options import Batch, Data, Device, Model
+from dsla.cli.options import Batch, Data, Device, Model, Trust
 from dsla.terminal import note, progress, say, tell_evaluation, tell_notes
 
 
@@ -17,6 +17,7 @@ def evaluate(
     batch: Batch = 8,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load pictures; 0 for none.")] = 2,
     device: Device = "auto",
+    trust: Trust = False,
 ) -> None:
     """Measure a model's AP on labelled pictures with COCO's protocol."""
     import json
@@ -24,7 +25,7 @@ def evaluate(
     from dsla.data import open_data
     from dsla.engine.predict import load
 
-    predictor = load(model, device)
+    predictor = load(model, device, trust=trust)
     splits = open_data(data)
     pictures = splits.part(split)
     say(f"{predictor.file.path} on {splits.path or 'built-in scenes'}: {len(pictures)} pictures")

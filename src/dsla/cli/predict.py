@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dsla.cli.options import Batch, Device, Model, words
+from dsla.cli.options import Batch, Device, Model, Trust, words
 from dsla.terminal import complain, note, progress, say
 
 if TYPE_CHECKING:
@@ -25,13 +25,14 @@ def predict(
     frames: Annotated[int | None, typer.Option(min=1, help="Videos: stop after so many frames.")] = None,
     batch: Batch = 8,
     device: Device = "auto",
+    trust: Trust = False,
 ) -> None:
     """Find objects in pictures and videos; write them with boxes, and what was found."""
     from dsla.engine.predict import load, predict_to_files
     from dsla.engine.predict_video import predict_video
     from dsla.engine.video import is_video
 
-    predictor = load(model, device)
+    predictor = load(model, device, trust=trust)
     wanted = words(classes) if classes else None
     for source in filter(is_video, sources):
         with progress(f"predicting {Path(source).name}") as advance:

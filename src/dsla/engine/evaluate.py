@@ -18,10 +18,11 @@ from rich.table import Table
 from dsla.data.dataset import DetectionData
 from dsla.data.loader import val_loader
 from dsla.data.resize import Resize
+from dsla.engine.backend import Backend, NetworkBackend
 from dsla.engine.confusion import confusion_matrix
 from dsla.engine.results import coco_results
 from dsla.errors import DataError
-from dsla.models import Decoding, Detector, detect
+from dsla.models import Decoding, Detector
 
 MAX_DETECTIONS = (1, 10, 100)
 SMALL, LARGE = 32**2, 96**2
@@ -83,7 +84,7 @@ class Evaluation:
 
 
 def evaluate(
-    detector: Detector,
+    detector: Detector | Backend,
     data: DetectionData,
     *,
     batch: int = 8,
@@ -96,13 +97,13 @@ def evaluate(
     """Run a detector over all pictures of a data set and compare what it finds with the truth.
 
     Args:
-        detector: it comes back on `device`, in the mode (training or not) that it came in.
+        detector: a network, which comes back on `device` in the mode (training or not) that it came in, or a backend.
         data: pictures with true boxes; its class names must be the detector's, in their order.
         batch: pictures at a time.
         workers: processes that load pictures; 0 loads in this one.
         resize: how pictures reach the network, as in training.
         decoding: how detections are chosen; AP wants a low score threshold.
-        device: where to compute; None is where the detector is.
+        device: where a network computes; None is where it is.
         progress: called after each batch with the number of pictures done.
 
     Returns the figures, and the detections as COCO-result entries in each picture's own pixels.
@@ -112,25 +113,22 @@ def evaluate(
     category_ids = [ids[name] for name in data.class_names]
     if len(category_ids) != detector.num_classes:
         raise DataError(f"the data have {len(category_ids)} classes, the detector {detector.num_classes}")
-    place = torch.device(device) if device is not None else next(detector.parameters()).device
+    backend = _on_device(detector, device) if isinstance(detector, Detector) else detector
     results: list[dict[str, Any]] = []
-    training = detector.training
-    detector.to(place).eval()
-    try:
-        done = 0
-        with torch.no_grad():
-            for pictures in val_loader(data, batch=batch, workers=workers, resize=resize):
-                pictures = pictures.to(place)
-                output = detector(detector.preprocess(pictures.images, pictures.sizes))
-                found = detect(output, pictures.sizes, decoding)
-                results += coco_results(pictures, found, category_ids)
-                done += len(pictures)
-                if progress is not None:
-                    progress(done)
-    finally:
-        detector.train(training)
+    done = 0
+    for pictures in val_loader(data, batch=batch, workers=workers, resize=resize):
+        results += coco_results(pictures, backend.detect(pictures.images, pictures.sizes, decoding), category_ids)
+        done += len(pictures)
+        if progress is not None:
+            progress(done)
     results.sort(key=lambda row: row["image_id"])
     return evaluate_detections(truth, results), results
+
+
+def _on_device(detector: Detector, device: torch.device | str | None) -> NetworkBackend:
+    place = torch.device(device) if device is not None else next(detector.parameters()).device
+    detector.to(place)
+    return NetworkBackend(detector, place)
 
 
 def evaluate_detections(

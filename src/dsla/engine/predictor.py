@@ -15,12 +15,15 @@ from dsla.data.image import Picture, decode_image
 from dsla.data.resize import Resize
 from dsla.data.sample import DIVISOR, Batch, Sample
 from dsla.data.single_class import as_single_class
+from dsla.engine.backend import Backend, NetworkBackend, SessionBackend
 from dsla.engine.detections import Detections, class_indices
 from dsla.engine.device import pick_device
 from dsla.engine.evaluate import Evaluation, evaluate
-from dsla.engine.modelfile import ModelFile, read_model
+from dsla.engine.exported import open_exported
+from dsla.engine.modelfile import BEST, ModelFile, read_model
 from dsla.errors import ConfigError, DataError, ModelError
-from dsla.models import Detector, detect
+from dsla.models import Detector
+from dsla.runtime.artefact import Artefact
 from dsla.version import __version__
 
 SCORE_THRESHOLD = 0.3
@@ -30,12 +33,24 @@ SCORE_THRESHOLD = 0.3
 class Predictor:
     """A trained detector, ready for pictures; made by `load`."""
 
-    detector: Detector
+    backend: Backend
+    """What finds things in a batch: our network, or an exported one in its run-time."""
     class_names: tuple[str, ...]
     config: Config
     """The settings that it was trained with; its size of pictures and way of decoding hold here too."""
     device: torch.device
-    file: ModelFile
+    file: ModelFile | Artefact
+    """What the file says of itself."""
+
+    @property
+    def detector(self) -> Detector:
+        """The network itself. Raises `ModelError` for an exported model, which has none that torch could train."""
+        if not isinstance(self.backend, NetworkBackend):
+            raise ModelError(
+                f"{self.file.path}: an exported model finds things and can do nothing else; name the model file "
+                f"({BEST}) that it was made from"
+            )
+        return self.backend.detector
 
     @overload
     def predict(
@@ -89,7 +104,6 @@ class Predictor:
             found = [detections.filter(classes=wanted) for detections in found]
         return found if several else found[0]
 
-    @torch.no_grad()
     def predict_decoded(
         self,
         images: Sequence[UInt8[Tensor, "3 _ _"]],
@@ -103,20 +117,18 @@ class Predictor:
         """
         resize = Resize(self.config.data.imgsz, self.config.data.shorter)
         decoding = replace(self.config.inference, score_threshold=score_threshold)
-        samples = [resize(_sample(image, index)) for index, image in enumerate(images)]
+        samples = [resize(as_sample(image, index)) for index, image in enumerate(images)]
         found: dict[int, Detections] = {}
         padded = [tuple(-(-side // DIVISOR) for side in sample.size) for sample in samples]
         for size in dict.fromkeys(padded):
             alike = [sample for sample, its in zip(samples, padded, strict=True) if its == size]
             pictures = Batch.collate(alike)
-            there = pictures.to(self.device)
-            output = self.detector(self.detector.preprocess(there.images, there.sizes))
-            for place, detected in enumerate(detect(output, there.sizes, decoding)):
+            for place, detected in enumerate(self.backend.detect(pictures.images, pictures.sizes, decoding)):
                 index = pictures.image_ids[place]
                 found[index] = Detections(
-                    boxes=pictures.boxes_to_picture(place, detected.boxes.float().cpu()).numpy(),
-                    scores=detected.scores.float().cpu().numpy(),
-                    labels=detected.labels.cpu().numpy(),
+                    boxes=pictures.boxes_to_picture(place, detected.boxes).numpy(),
+                    scores=detected.scores.numpy(),
+                    labels=detected.labels.numpy(),
                     class_names=self.class_names,
                     size=pictures.original_sizes[place],
                     name=names[index],
@@ -142,28 +154,33 @@ class Predictor:
         if data.class_names != self.class_names:
             raise DataError(_other_classes(data.class_names, self.class_names, self.file.path))
         return evaluate(
-            self.detector,
+            self.backend,
             data,
             batch=batch,
             workers=workers,
             resize=Resize(self.config.data.imgsz, self.config.data.shorter),
             decoding=self.config.inference,
-            device=self.device,
             progress=progress,
         )
 
 
-def load(path: Any, device: str | torch.device = "cpu") -> Predictor:
-    """Load a model file, or the best model of a run folder, onto a device: cpu, cuda, cuda:1, mps or auto.
+def load(path: Any, device: str | torch.device = "cpu", *, trust: bool = False) -> Predictor:
+    """Load a model for prediction.
+
+    Args:
+        path: a model file, the folder of a run, or what `dsla export` wrote: .onnx, .pt2, or a folder of OpenVINO's.
+        device: cpu, cuda, cuda:1, mps or auto.
+        trust: open a .pt2 file, which torch reads in ways that can run code of whoever made it; no other format can.
 
     Raises `ModelError` where the file cannot be used, with the cure, and `ConfigError` for an unknown device.
     """
+    exported = open_exported(Path(path), str(device), trust=trust)
+    if exported is not None:
+        session, place = exported
+        file = session.artefact
+        return Predictor(SessionBackend(session), file.class_names, _settings(file), place, file)
     file = read_model(path)
-    try:
-        config = parse_config(file.config, str(file.path))
-    except ConfigError as error:
-        made_by = file.versions.get("dsla", "unknown")
-        raise ModelError(f"{error}\nThe model was made by dsla {made_by}; this is {__version__}") from error
+    config = _settings(file)
     detector = config.build_detector(len(file.class_names), weights="none")
     try:
         detector.load_state_dict(file.state)
@@ -171,14 +188,23 @@ def load(path: Any, device: str | torch.device = "cpu") -> Predictor:
         raise ModelError(f"{file.path}: its weights do not fit its own settings: {error}") from error
     place = pick_device(str(device))
     detector.to(place).eval()
-    return Predictor(detector, file.class_names, config, place, file)
+    return Predictor(NetworkBackend(detector, place), file.class_names, config, place, file)
+
+
+def _settings(file: ModelFile | Artefact) -> Config:
+    try:
+        return parse_config(file.config, str(file.path))
+    except ConfigError as error:
+        made_by = file.versions.get("dsla", "unknown")
+        raise ModelError(f"{error}\nThe model was made by dsla {made_by}; this is {__version__}") from error
 
 
 def _is_path(picture: Any) -> bool:
     return isinstance(picture, str) or hasattr(picture, "__fspath__")
 
 
-def _sample(image: UInt8[Tensor, "3 H W"], index: int) -> Sample:
+def as_sample(image: UInt8[Tensor, "3 H W"], index: int) -> Sample:
+    """A picture as a sample without boxes, of which `index` is the id."""
     return Sample(
         image=image,
         boxes=torch.zeros(0, 4),

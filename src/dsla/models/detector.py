@@ -138,11 +138,12 @@ class Detector(nn.Module):
         x = (images if self.colour == "rgb" else images.flip(1)).to(self.mean.dtype)
         x = x.sub_((self.mean * 255).view(3, 1, 1)).div_((self.std * 255).view(3, 1, 1))
         H, W = x.shape[-2:]
-        if bool((sizes == sizes.new_tensor([H, W])).all()):
+        # A graph that is being exported cannot branch on its inputs.
+        if not torch.compiler.is_exporting() and bool((sizes == sizes.new_tensor([H, W])).all()):
             return x
         beyond_y = torch.arange(H, device=x.device) >= sizes[:, :1]  # (B, H)
         beyond_x = torch.arange(W, device=x.device) >= sizes[:, 1:]  # (B, W)
-        return x.masked_fill_(beyond_y[:, None, :, None], 0.0).masked_fill_(beyond_x[:, None, None, :], 0.0)
+        return x.masked_fill_(beyond_y[:, None, :, None] | beyond_x[:, None, None, :], 0.0)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> HeadOutput:
         """Say what is where, for preprocessed pictures of any size.

@@ -23,7 +23,7 @@ class FoldedConv(nn.Conv2d):
     norm_after: tuple[_BatchNorm]  # in a tuple, so that it is not a submodule a second time
 
     def forward(self, input: Float[Tensor, "B _ _ _"]) -> Float[Tensor, "B _ _ _"]:
-        return self._conv_forward(input, *_folded(self, self.norm_after[0]))
+        return self._conv_forward(input, *folded_weights(self, self.norm_after[0]))
 
 
 class FoldedConvSame(Conv2dSame):
@@ -32,7 +32,7 @@ class FoldedConvSame(Conv2dSame):
     norm_after: tuple[_BatchNorm]
 
     def forward(self, x: Float[Tensor, "B _ _ _"]) -> Float[Tensor, "B _ _ _"]:
-        weight, bias = _folded(self, self.norm_after[0])
+        weight, bias = folded_weights(self, self.norm_after[0])
         return conv2d_same(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)  # pyright: ignore[reportArgumentType]
 
 
@@ -42,7 +42,7 @@ class FoldedDeformConv(DeformConv):
     norm_after: tuple[_BatchNorm]
 
     def forward(self, input: Float[Tensor, "B _ _ _"]) -> Float[Tensor, "B _ _ _"]:
-        return self._deformed(input, *_folded(self, self.norm_after[0]))
+        return self._deformed(input, *folded_weights(self, self.norm_after[0]))
 
 
 class FoldedNorm(nn.BatchNorm2d):
@@ -109,8 +109,8 @@ class _Tracer(fx.Tracer):
         return isinstance(m, _BatchNorm | nn.Conv2d | DropPath) or super().is_leaf_module(m, module_qualified_name)
 
 
-def _folded(conv: Any, norm: _BatchNorm) -> tuple[Tensor, Tensor]:
-    """Weight and bias of the convolution and the norm after it in one."""
+def folded_weights(conv: Any, norm: _BatchNorm) -> tuple[Tensor, Tensor]:
+    """Give weight and bias of a convolution and the norm after it in one."""
     assert norm.running_var is not None and norm.running_mean is not None
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
     shift = norm.bias - norm.running_mean * scale

@@ -118,6 +118,19 @@ class Head(nn.Module):
 
     def forward(self, features: Sequence[Float[Tensor, "B _ _ _"]]) -> HeadOutput:
         """Give the output at all levels; one feature map a stride."""
+        logits, ltrb, quality = self.rows(features)
+        sizes = [(f.shape[2], f.shape[3]) for f in features]
+        return HeadOutput(
+            logits=logits,
+            ltrb=ltrb,
+            points=Points.lattice(sizes, self.strides, self.offset, device=features[0].device),
+            quality=quality,
+        )
+
+    def rows(
+        self, features: Sequence[Float[Tensor, "B _ _ _"]]
+    ) -> tuple[Float[Tensor, "B P C"], Float[Tensor, "B P 4"], Float[Tensor, "B P"] | None]:
+        """Give logits, distances and quality at all points, without saying where the points are."""
         logits: list[Tensor] = []
         ltrb: list[Tensor] = []
         quality: list[Tensor] = []
@@ -127,13 +140,7 @@ class Head(nn.Module):
             ltrb.append(_rows(self._distances(towered, level)))
             if self.quality is not None:
                 quality.append(_rows(self.quality(towered)).squeeze(2))
-        sizes = [(f.shape[2], f.shape[3]) for f in features]
-        return HeadOutput(
-            logits=torch.cat(logits, dim=1),
-            ltrb=torch.cat(ltrb, dim=1),
-            points=Points.lattice(sizes, self.strides, self.offset, device=features[0].device),
-            quality=torch.cat(quality, dim=1) if quality else None,
-        )
+        return torch.cat(logits, dim=1), torch.cat(ltrb, dim=1), torch.cat(quality, dim=1) if quality else None
 
     def _distances(self, tower: Float[Tensor, "B W h w"], level: int) -> Float[Tensor, "B 4 h w"]:
         """Give one level's distances in pixels, in float32 also under autocast: half is too coarse."""

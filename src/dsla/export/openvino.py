@@ -1,0 +1,38 @@
+"""Write a detector in OpenVINO's format, from its ONNX form."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dsla.errors import ModelError
+from dsla.runtime.session import RT_INFO, XML
+
+
+def save_openvino(model: Any, folder: Path, texts: Mapping[str, str], *, half: bool) -> None:
+    """Convert an `onnx.ModelProto` and write `model.xml` and `model.bin`.
+
+    Args:
+        model: 32-bit or quantised.
+        folder: made where missing.
+        texts: the description.
+        half: store weights as 16-bit floats.
+
+    Raises:
+        ModelError: if OpenVINO is not installed, or cannot read the graph.
+    """
+    try:
+        import openvino
+    except ImportError as error:
+        raise ModelError("export to OpenVINO needs openvino: pip install 'dsla[openvino]'") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    source = folder / "source.onnx"
+    source.write_bytes(model.SerializeToString())
+    try:
+        converted = openvino.convert_model(source)
+    except Exception as error:  # OpenVINO raises its own kinds for whatever it is
+        raise ModelError(f"OpenVINO cannot read this network ({str(error).strip()[:300]})") from error
+    finally:
+        source.unlink()
+    for name, text in texts.items():
+        converted.set_rt_info(text, [RT_INFO, name])
+    openvino.save_model(converted, folder / XML, compress_to_fp16=half)
