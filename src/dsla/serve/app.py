@@ -62,7 +62,7 @@ def make_app(service: Service) -> Guard:
         detecting.start()
         yield
         await detecting.stop()
-        counted = {name: service.metrics.value(f"dsla_{name}_total") for name in ("accepted", "completed")}
+        counted = {name: int(service.metrics.value(f"dsla_{name}_total")) for name in ("accepted", "completed")}
         log.info("stopped", extra={"data": counted})
 
     app = FastAPI(

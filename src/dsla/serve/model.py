@@ -9,10 +9,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dsla.engine.detections import Detections
-from dsla.errors import ConfigError
-
-DIVISOR = 32
-"""Sides of what the network sees are padded to a multiple of this."""
+from dsla.errors import ConfigError, ModelError
+from dsla.serve.exported import open_exported, padded_to, resized_to
 
 
 @runtime_checkable
@@ -53,15 +51,11 @@ class ServedModel:
     def shape_of(self, size: tuple[int, int]) -> tuple[int, int]:
         """What pictures must share to go through the network together, for a picture of `size` (h, w).
 
-        It is the padded size in cells; a predictor that does not tell its size gets pictures of one size at a time.
+        It is the padded size; a predictor that does not tell its size gets pictures of one size at a time.
         """
         if self.long is None:
             return size
-        factor = self.long / max(size)
-        if self.short is not None:
-            factor = min(factor, self.short / min(size))
-        height, width = (-(-max(1, round(side * factor)) // DIVISOR) for side in size)
-        return height, width
+        return padded_to(resized_to(size, self.long, self.short))
 
     def warm_up(self, batch: int) -> None:
         """Run an empty picture, alone and in company, so that the first client does not wait for allocations."""
@@ -72,23 +66,31 @@ class ServedModel:
 
 
 def open_served(path: Path, device: str) -> ServedModel:
-    """Load what `dsla.load` loads, for serving.
+    """Load a model for serving: an exported one in its run-time alone, any other in torch.
 
     Raises:
         ModelError: if it cannot be used.
         ConfigError: for an unknown device.
     """
-    import dsla
+    # "best" is what every run calls its model; the run's name says more.
+    name = path.resolve().parent.name if path.stem == "best" else path.resolve().name
+    exported = open_exported(path, device)
+    if exported is not None:
+        long, short = exported.sides
+        return ServedModel(name, exported, exported.backend, long, short)
+    predictor = _load(path, device)
+    data = predictor.config.data
+    return ServedModel(name, predictor, "pytorch", data.imgsz, data.shorter)
 
-    finder: Any = dsla.load(path, device)
-    data = getattr(getattr(finder, "config", None), "data", None)
-    return ServedModel(
-        name=path.resolve().parent.name if path.stem == "best" else path.name,
-        finder=finder,
-        backend=getattr(finder, "backend", "pytorch"),
-        long=getattr(data, "imgsz", None),
-        short=getattr(data, "shorter", None),
-    )
+
+def _load(path: Path, device: str) -> Any:
+    try:
+        from dsla.engine.predict import load
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"{path}: needs {error.name}, which is not installed here; `dsla export` it where torch is, and serve that"
+        ) from error
+    return load(path, device)
 
 
 def read_keys(file: Path | None, from_environment: str | None) -> tuple[str, ...]:
