@@ -55,8 +55,8 @@ class ExportedFinder:
     @property
     def sides(self) -> tuple[int, int | None]:
         """The longest and, where it counts, the shortest side of what the network sees."""
-        prepared = self.artefact.preprocessing
-        return prepared["imgsz"], prepared["shorter"]
+        data = self.artefact.config["data"]
+        return data["imgsz"], data["shorter"]
 
     def predict(
         self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], score_threshold: float = 0.3, *, batch: int = 8
