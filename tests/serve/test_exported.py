@@ -45,7 +45,7 @@ def test_boxes_are_those_of_the_predictor_with_torch(onnx):
     assert sum(map(len, expected)) > 20
     for have, want in zip(found, expected, strict=True):
         assert have.size == want.size and len(have) == len(want)
-        assert np.allclose(have.boxes, want.boxes, atol=0.05)
+        assert np.allclose(have.boxes, want.boxes, atol=0.2)  # of a picture that was made 8 times smaller
         assert np.allclose(have.scores, want.scores, atol=1e-4)
 
 

@@ -53,7 +53,7 @@ class Limits:
     @property
     def held_bytes(self) -> int:
         """Bodies that are held in memory at a time, all requests together."""
-        return 4 * self.body_bytes
+        return max(4 * self.body_bytes, 128 * MEGABYTE)
 
     @property
     def held_pixels(self) -> int:
