@@ -146,7 +146,7 @@ def _frames(av: Any, container: "av.container.InputContainer", name: str, rate: 
             break
         except (av.error.FFmpegError, OSError) as error:
             raise DataError(f"{name}: damaged or broken off after {index} frames ({_reason(error)})") from error
-        time: float | None = frame.time
+        time: float | None = getattr(frame, "time", None)  # the stubs promise a number, a frame without pts has none
         seconds = index / rate if time is None else time
         began = seconds if began is None else began
         pixels = frame.to_ndarray(format="rgb24")
