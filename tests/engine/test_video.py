@@ -9,7 +9,7 @@ import pytest
 from commands import dsla
 
 from dsla.engine.predict import load
-from dsla.engine.video import is_video, open_video, video_name, write_video
+from dsla.engine.video import free_video_names, is_video, open_video, video_name, write_video
 from dsla.errors import ConfigError, DataError
 
 av = pytest.importorskip("av")
@@ -159,4 +159,13 @@ def test_sources_are_told_apart_and_named_without_secrets(tmp_path):
     assert is_video("a.MP4") and is_video("0") and is_video("rtsp://host/x") and is_video("https://host/x.jpg")
     assert not is_video("a.jpg") and not is_video("pictures") and not is_video("a*.png")
     assert video_name("rtsp://user:secret@host:554/live/1?token=abc") == "host-554-live-1"
+    assert free_video_names(["a/clip.mp4", "b/clip.mov", "c/Clip.avi"]) == ["clip", "clip-2", "Clip-3"]
     assert video_name("2") == "camera-2" and video_name("/x/clip.final.mp4") == "clip.final"
+
+
+def test_a_source_is_never_overwritten(capsys, tmp_path, tiny_model):
+    file = written(tmp_path / "clip.mp4", moving())
+    before = file.read_bytes()
+    ran = dsla(capsys, "predict", tiny_model, file, "--out", tmp_path, "--device", "cpu")
+    assert ran.status == 2 and "would replace it" in ran.err
+    assert file.read_bytes() == before and not (tmp_path / "clip.jsonl").exists()

@@ -30,11 +30,12 @@ def predict(
     """Find objects in pictures and videos; write them with boxes, and what was found."""
     from dsla.engine.predict import load, predict_to_files
     from dsla.engine.predict_video import predict_video
-    from dsla.engine.video import is_video
+    from dsla.engine.video import free_video_names, is_video
 
     predictor = load(model, device, trust=trust)
     wanted = words(classes) if classes else None
-    for source in filter(is_video, sources):
+    videos = [source for source in sources if is_video(source)]
+    for source, name in zip(videos, free_video_names(videos), strict=True):
         with progress(f"predicting {Path(source).name}") as advance:
             seen = predict_video(
                 predictor,
@@ -46,6 +47,7 @@ def predict(
                 draw="images" in words(formats),
                 batch=batch,
                 most_frames=frames,
+                name=name,
                 progress=advance,
             )
         _tell_video(seen, track)

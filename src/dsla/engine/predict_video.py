@@ -17,6 +17,7 @@ from dsla.engine.draw import draw_detections
 from dsla.engine.predictor import SCORE_THRESHOLD, Predictor
 from dsla.engine.track import UNTRACKED, Tracker, TrackRule
 from dsla.engine.video import Frame, open_video, video_name, write_video
+from dsla.errors import ConfigError
 
 # Boxes of low scores help to follow what is half hidden; they are shown only where a track holds them.
 _TRACK_FROM = 0.1
@@ -45,6 +46,7 @@ def predict_video(
     draw: bool = True,
     batch: int = 8,
     most_frames: int | None = None,
+    name: str | None = None,
     progress: Callable[[int, int | None], object] | None = None,
 ) -> VideoWritten:
     """Find things in every frame of a video file, a camera or a stream.
@@ -59,16 +61,20 @@ def predict_video(
         draw: whether to write the video with boxes.
         batch: frames through the network at a time; cameras and streams are looked at frame by frame.
         most_frames: stop after so many.
+        name: NAME of the files; by default the source's.
         progress: called with the frames done and in all, None where nobody knows.
 
     A line of the jsonl is `{"frame", "seconds", "width", "height", "detections": [{"label", "class_name", "score",
     "box", "track"}]}`; `track` is there with `track` only, and null for a box that belongs to none. KeyboardInterrupt
-    ends a video in good order. Raises `DataError` and `ConfigError` as `open_video`, and for unknown classes.
+    ends a video in good order. Raises `DataError` and `ConfigError` as `open_video`, for unknown classes, and where the
+    source would be overwritten.
     """
     out = Path(out)
     wanted = None if classes is None else class_indices(classes, predictor.class_names)
-    name = video_name(source)
+    name = name or video_name(source)
     lines_file, video_file = out / f"{name}.jsonl", out / f"{name}.mp4"
+    if draw and video_file.exists() and Path(source).exists() and video_file.samefile(source):
+        raise ConfigError(f"{source}: the video with boxes would replace it; choose another folder for the results")
     frames = boxes = 0
     tracks: set[int] = set()
     interrupted = False

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -64,6 +64,18 @@ def video_name(source: str) -> str:
         address = re.sub(r"^\w+://([^/@]*@)?", "", source).split("?")[0]
         return re.sub(r"[^A-Za-z0-9.-]+", "-", address).strip("-.") or "stream"
     return Path(source).stem
+
+
+def free_video_names(sources: Sequence[str]) -> list[str]:
+    """A name for each source's files; of the same ones the later get a number."""
+    names: list[str] = []
+    for source in sources:
+        name, number = video_name(source), 1
+        while name.casefold() in {taken.casefold() for taken in names}:
+            number += 1
+            name = f"{video_name(source)}-{number}"
+        names.append(name)
+    return names
 
 
 @contextmanager
