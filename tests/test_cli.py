@@ -18,8 +18,8 @@ from dsla.recipes import recipe
 from dsla.version import __version__
 
 COMMANDS = (
-    "check", "train", "evaluate", "predict", "report", "analyse", "compare", "labels", "explore", "export", "convert",
-    "shards", "demo", "info", "config",
+    "check", "train", "evaluate", "predict", "report", "analyse", "compare", "labels", "explore", "export", "serve",
+    "convert", "shards", "demo", "info", "config",
 )  # fmt: skip
 QUICK = ("--epochs", "1", *tiny_flags())
 

@@ -19,7 +19,7 @@ complaints = Console(stderr=True)
 
 
 @contextmanager
-def progress(task: str) -> Generator[Callable[[int, int], object]]:
+def progress(task: str) -> Generator[Callable[[int, int | None], object]]:
     """What to call with the number of pictures done and of all; it draws a bar where somebody is watching."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -19,6 +19,7 @@ from dsla.cli.info import info
 from dsla.cli.labels import labels
 from dsla.cli.predict import predict
 from dsla.cli.report import report
+from dsla.cli.serve import serve
 from dsla.cli.shards import shards
 from dsla.cli.train import train
 from dsla.errors import DslaError
@@ -32,8 +33,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    check, train, evaluate, predict, report, analyse, compare, labels, explore, export, convert, shards, demo, info,
-    config,
+    check, train, evaluate, predict, report, analyse, compare, labels, explore, export, serve, convert, shards, demo,
+    info, config,
 ):  # fmt: skip
     app.command()(command)
 

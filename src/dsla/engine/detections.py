@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 
 from dsla.errors import ConfigError
 
@@ -69,6 +69,10 @@ class Detections:
         keep = self.scores >= score_threshold
         if classes is not None:
             keep &= np.isin(self.labels, class_indices(classes, self.class_names))
+        return self.select(keep)
+
+    def select(self, keep: Bool[np.ndarray, " N"]) -> "Detections":
+        """The detections that are marked, in the same order."""
         return replace(self, boxes=self.boxes[keep], scores=self.scores[keep], labels=self.labels[keep])
 
     def to_coco(self, image_id: int, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:

@@ -6,13 +6,13 @@ so that it stands out from any background. A name goes where it covers least of 
 
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
-import matplotlib
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
 Color = tuple[int, int, int]
 Rect = tuple[int, int, int, int]
@@ -33,6 +33,13 @@ _IGNORED: Color = (190, 190, 190)
 _RIM = (0, 0, 0, 120)
 
 
+@runtime_checkable
+class Channels(Protocol):
+    """A tensor (3, H, W) of RGB bytes, described by what is used of it: drawing must work where torch is not."""
+
+    def permute(self, *dims: int) -> Any: ...
+
+
 def class_color(label: int) -> Color:
     """Colour of a class in all pictures and plots; past the palette's end it comes lighter, then darker."""
     shade, share = ((0, 0.0), (255, 0.45), (0, 0.25))[label // len(PALETTE) % 3]
@@ -41,7 +48,7 @@ def class_color(label: int) -> Color:
 
 
 def draw_detections(
-    image: Image.Image | UInt8[Tensor, "3 H W"],
+    image: Image.Image | Channels,
     boxes: Float[np.ndarray, "N 4"],
     labels: Int[np.ndarray, " N"],
     scores: Float[np.ndarray, " N"] | None,
@@ -49,6 +56,7 @@ def draw_detections(
     *,
     ignore: Bool[np.ndarray, " N"] | None = None,
     enlarge_to: int = 800,
+    texts: Sequence[str] | None = None,
 ) -> Image.Image:
     """A new picture with boxes, and beside each its class and its score where there is one.
 
@@ -61,6 +69,7 @@ def draw_detections(
         ignore: marks regions that do not count, drawn thin, grey and without a name.
         enlarge_to: a picture with a shorter longest side is enlarged to this many pixels (at most 4 times),
             so that names can be read.
+        texts: what stands beside each box instead of class and score.
     """
     picture = to_pil(image)
     zoom = min(4.0, max(1.0, enlarge_to / max(picture.size)))
@@ -82,7 +91,7 @@ def draw_detections(
     taken: list[Rect] = []
     order = counted if scores is None else sorted(counted, key=lambda i: -scores[i])
     for i in order:
-        text = class_names[int(labels[i])] + ("" if scores is None else f" {scores[i]:.2f}")
+        text = texts[i] if texts else class_names[int(labels[i])] + ("" if scores is None else f" {scores[i]:.2f}")
         size = (round(font.getlength(text)) + 2 * pad, round(1.2 * height) + pad // 2)
         place = _place(rects[i], size, picture.size, taken, [rects[j] for j in counted if j != i])
         taken.append(place)
@@ -90,9 +99,9 @@ def draw_detections(
     return picture
 
 
-def to_pil(image: Image.Image | UInt8[Tensor, "3 H W"]) -> Image.Image:
+def to_pil(image: Image.Image | Channels) -> Image.Image:
     """An RGB copy of a picture as Pillow's image."""
-    if isinstance(image, Tensor):
+    if not isinstance(image, Image.Image):
         return Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
     return image.convert("RGB") if image.mode != "RGB" else image.copy()
 
@@ -129,9 +138,14 @@ def _font_size(size: tuple[int, int], rects: Sequence[Rect]) -> int:
 
 @lru_cache
 def load_font(size: int, bold: bool = True) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which comes with matplotlib and knows many alphabets, `size` pixels high."""
+    """DejaVu Sans, which knows many alphabets, `size` pixels high: matplotlib's, else the system's."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
+    matplotlib = find_spec("matplotlib")  # not imported for this: it takes a second, and the container has none
+    if matplotlib is not None and matplotlib.origin is not None:
+        shipped = Path(matplotlib.origin).parent / "mpl-data" / "fonts" / "ttf" / name
+        if shipped.is_file():
+            return ImageFont.truetype(str(shipped), size)
+    return ImageFont.truetype(name, size)
 
 
 def _place(
