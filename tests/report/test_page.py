@@ -197,6 +197,9 @@ def test_the_command_writes_it_and_training_does(capsys, scenes, tmp_path, monke
     assert "report    run/report.html" in ran.out
     made = Path("run/report.html").read_text()
     assert "Measured on 4 pictures" in made
+    seen = json.loads(Path("run/check.json").read_text())
+    assert seen["kind"] == "coco" and not seen["decoded"]
+    assert seen["findings"] and all(each["title"] in made for each in seen["findings"])
     ran = dsla(capsys, "report", "run", "--out", "again.html")
     assert ran.status == 0 and "report    again.html" in ran.out
     assert Path("again.html").read_text() == made

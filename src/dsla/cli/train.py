@@ -14,7 +14,9 @@ from dsla.terminal import console, say, tell_evaluation, tell_interrupted, tell_
 
 if TYPE_CHECKING:
     from dsla.config import Config
-    from dsla.data.check import Finding
+    from dsla.data import DataSplits
+    from dsla.data.formats import SplitTables
+    from dsla.report import SeenInData
 
 RUN_FOLDER = "DSLA_RUN_FOLDER"  # tells the other processes of a distributed run which folder the first one chose
 
@@ -43,10 +45,6 @@ def train(
     set_: Sets = None,
 ) -> None:
     """Train a detector on your own pictures."""
-    from dsla.data import Resize, hold_out, open_data
-    from dsla.data.check import warnings_in
-    from dsla.data.single_class import splits_as_single_class
-    from dsla.engine.tiled import settle_tiles
     from dsla.engine.train import train as run_training
     from dsla.report import write_run_plots, write_run_report
 
@@ -72,19 +70,9 @@ def train(
     )
     if settings.data.path is None:
         raise ConfigError("train: which pictures? Give a folder, as in `dsla train pictures/`, or `scenes` or `trees`")
-    given = settings.data
     first = _rank() == 0
-    odd: list[Finding] = []
-    splits = open_data(
-        settings.data.path,
-        kind=given.kind,
-        max_pixels=given.max_pixels,
-        look=lambda tables: odd.extend(warnings_in(tables, Resize(given.imgsz, given.shorter))) if first else None,
-    )
-    splits = hold_out(splits, given.val_share, given.val_seed)
-    if settings.data.single_class:
-        splits = splits_as_single_class(splits)
-    settings, splits = settle_tiles(settings, splits)
+    settings, splits, seen = _open(settings, check=first)
+    odd = [finding for finding in seen.findings if finding.entry.severity == "warning"] if seen else []
     if dry_run:
         from dsla.engine.estimate import estimate
 
@@ -98,6 +86,8 @@ def train(
         shown = console if first else Console(quiet=True)
         run = run_training(settings, splits, folder, resume=resume is not None, console=shown)
         write_run_plots(run.folder, splits.val)
+        if seen is not None:
+            seen.write(run.folder)
         page = write_run_report(run.folder, splits.val) if settings.train.report else None
     except KeyboardInterrupt:
         if first:
@@ -109,6 +99,36 @@ def train(
     if page is not None:
         say(f"report    {page}")
     say(f"next      dsla predict {run.model} PICTURE...")
+
+
+def _open(settings: "Config", *, check: bool) -> "tuple[Config, DataSplits, SeenInData | None]":
+    """Open the data as the settings want it, and look for what is odd in its files on the way.
+
+    Args:
+        settings: of the run.
+        check: only the first process of a run looks.
+
+    Returns settings in which nothing about the data is left open, the data, and what was seen where files were read.
+    """
+    from dsla.data import Resize, hold_out, open_data
+    from dsla.data.single_class import splits_as_single_class
+    from dsla.engine.tiled import settle_tiles
+    from dsla.report import SeenInData
+
+    given = settings.data
+    assert given.path is not None
+    seen: list[SeenInData] = []
+
+    def look(tables: "SplitTables") -> None:
+        if check:
+            seen.append(SeenInData.of(tables, Resize(given.imgsz, given.shorter)))
+
+    splits = open_data(given.path, kind=given.kind, max_pixels=given.max_pixels, look=look)
+    splits = hold_out(splits, given.val_share, given.val_seed)
+    if given.single_class:
+        splits = splits_as_single_class(splits)
+    settings, splits = settle_tiles(settings, splits)
+    return settings, splits, seen[0] if seen else None
 
 
 def _run_folder(named: Path) -> Path:

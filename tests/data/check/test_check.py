@@ -10,7 +10,7 @@ import torch
 from plain_sets import plain_coco
 from torchvision.ops import box_iou
 
-from dsla.data.check import CATALOGUE, check_data, warnings_in
+from dsla.data.check import CATALOGUE, check_data
 from dsla.data.check.boxes import SAME, same_boxes
 from dsla.data.check.classes import nearly_alike
 from dsla.data.check.columns import columns_of
@@ -100,11 +100,12 @@ def test_the_report_as_json(tmp_path: Path) -> None:
     assert told["overview"]["classes"] == {"cat": {"train": 4, "val": 2}, "dog": {"train": 4, "val": 2}}
 
 
-def test_warnings_before_training_need_no_pictures(tmp_path: Path) -> None:
+def test_a_quick_check_finds_in_records_what_a_whole_one_does(tmp_path: Path) -> None:
     data = plain_coco(tmp_path / "set")
     data.add_box(data.train["annotations"][0]["bbox"])
     data.save()
-    assert [finding.code for finding in warnings_in(read_tables(data.folder), Resize(64))] == ["box-duplicate"]
+    report = check_data(read_tables(data.folder), quick=True, resize=Resize(64))
+    assert [finding.code for finding in report.findings if finding.entry.severity == "warning"] == ["box-duplicate"]
 
 
 def test_the_docs_have_the_table_of_codes() -> None:

@@ -4,7 +4,7 @@ from dsla.data.check.catalogue import CATALOGUE, SEVERITIES, Entry, Severity
 from dsla.data.check.finding import Finding, Hit
 from dsla.data.check.overview import Overview, Part
 from dsla.data.check.repair import Repair, repair
-from dsla.data.check.run import CheckReport, check_data, warnings_in
+from dsla.data.check.run import CheckReport, check_data
 from dsla.data.check.write import refuse_folder, write_coco
 
 __all__ = [
@@ -21,6 +21,5 @@ __all__ = [
     "check_data",
     "refuse_folder",
     "repair",
-    "warnings_in",
     "write_coco",
 ]

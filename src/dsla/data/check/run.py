@@ -124,12 +124,6 @@ def _report(
     return CheckReport(data, quick, resize, overview, gather(hits), parts, facts)
 
 
-def warnings_in(data: SplitTables, resize: Resize) -> tuple[Finding, ...]:
-    """The warnings that records alone give, for who is about to train; pictures are not looked for."""
-    parts = {split: columns_of(split, tables, data.path) for split, tables in data.parts.items()}
-    return tuple(f for f in gather(check_labels(parts, resize)) if f.entry.severity == "warning")
-
-
 def check_labels(parts: dict[str, Columns], resize: Resize) -> Iterator[Hit]:
     """What can be said from records alone, within seconds for a hundred thousand boxes."""
     for columns in parts.values():

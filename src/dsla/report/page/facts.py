@@ -6,18 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dsla.config import Config
-from dsla.data import DetectionData, open_data
+from dsla.config import Config, DataSettings
+from dsla.data import DetectionData, hold_out, open_data
 from dsla.data.subset import spread
 from dsla.engine.analyse import Analysis, analyse_model
 from dsla.engine.modelfile import BEST
 from dsla.engine.predictor import Predictor, load
 from dsla.errors import DataError, DslaError
+from dsla.report.page.findings import FINDINGS
 from dsla.report.page.pictures import Crop, Pair, label_map, ranked_pictures, suppressed_crops
 from dsla.report.plots import read_metrics
-
-FINDINGS = "check.json"
-"""What `dsla check` found in the data of a run, if it is left in the run's folder."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,11 @@ def _pictures(results: Mapping[str, Any], data: str | DetectionData | None) -> D
     if data is not None and not isinstance(data, str):
         return data
     where = data or results.get("data")
-    return open_data(where).val if where else None
+    if not where:
+        return None
+    given = DataSettings.model_validate(results.get("config", {}).get("data", {}))
+    splits = open_data(where, kind=given.kind, max_pixels=given.max_pixels)
+    return hold_out(splits, given.val_share, given.val_seed).val
 
 
 def _json(path: Path) -> Any:
