@@ -22,7 +22,7 @@ from dsla.data.epoch import EpochBatches
 pytestmark = pytest.mark.slow
 
 PLOTS = {"curves.png", "precision_recall.png", "confusion.png", "validation.jpg"}
-FILES = {"config.yaml", "metrics.csv", "best.safetensors", "last.ckpt", "results.json", "detections.json"}
+FILES = {"check.json", "config.yaml", "metrics.csv", "best.safetensors", "last.ckpt", "results.json", "detections.json"}
 COLUMNS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR100")
 
 
