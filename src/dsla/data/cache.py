@@ -144,15 +144,7 @@ class CachedData:
             sample = self.data.sample(index)
             self.pixels.put(index, stamp, sample.image)
             return sample
-        return Sample(
-            image=image,
-            boxes=record.boxes,
-            labels=record.labels,
-            ignore=record.ignore,
-            image_id=record.image_id,
-            name=record.name,
-            original_size=record.size,
-        )
+        return record.with_image(image)
 
 
 def _file(data: DetectionData, folder: Path) -> Path:

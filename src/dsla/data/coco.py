@@ -81,15 +81,7 @@ class CocoData:
             DataError: the picture is unreadable, or has another size than the json says.
         """
         record = self.record(index)
-        return Sample(
-            image=self._decode(record),
-            boxes=record.boxes,
-            labels=record.labels,
-            ignore=record.ignore,
-            image_id=record.image_id,
-            name=record.name,
-            original_size=record.size,
-        )
+        return record.with_image(self._decode(record))
 
     def _decode(self, record: Record) -> UInt8[Tensor, "3 H W"]:
         image = decode_image(record.name, max_pixels=self.max_pixels)

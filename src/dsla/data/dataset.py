@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32, Int64, UInt8
 from torch import Tensor
 
 from dsla.data.sample import Sample
@@ -35,6 +35,18 @@ class Record:
     size: tuple[int, int]
     image_id: int
     name: str
+
+    def with_image(self, image: UInt8[Tensor, "3 H W"], name: str | None = None) -> Sample:
+        """The picture and what is known of it; `name` in place of the record's own."""
+        return Sample(
+            image=image,
+            boxes=self.boxes,
+            labels=self.labels,
+            ignore=self.ignore,
+            image_id=self.image_id,
+            name=name or self.name,
+            original_size=self.size,
+        )
 
 
 @runtime_checkable

@@ -20,6 +20,7 @@ from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
 from dsla.data.dataset import SCENES_VAL_SEED, Record
+from dsla.data.record_coco import coco_of_records
 from dsla.data.sample import Sample
 from dsla.data.scene_composition import SCENE_CLASSES, Scene, SceneOptions, compose
 
@@ -84,15 +85,7 @@ class Scenes:
             image = torch.from_numpy(np.array(scene.paint())).permute(2, 0, 1).contiguous()
             if len(self._paintings) < self._kept:
                 self._paintings[index] = image
-        return Sample(
-            image=image.clone(),  # a caller may draw on it
-            boxes=record.boxes,
-            labels=record.labels,
-            ignore=record.ignore,
-            image_id=record.image_id,
-            name=record.name,
-            original_size=record.size,
-        )
+        return record.with_image(image.clone())  # a caller may draw on it
 
     def record(self, index: int) -> Record:
         """Boxes and size of a scene, laid out but not painted, and remembered."""
@@ -101,26 +94,8 @@ class Scenes:
 
     def to_coco(self) -> dict[str, Any]:
         """Ground truth as COCO has it; category ids are labels + 1, areas those of the boxes."""
-        images: list[dict[str, Any]] = []
-        annotations: list[dict[str, Any]] = []
-        for index in range(len(self)):
-            record = self.record(index)
-            height, width = record.size
-            images.append({"id": record.image_id, "file_name": record.name, "height": height, "width": width})
-            for (x1, y1, x2, y2), label in zip(record.boxes.tolist(), record.labels.tolist(), strict=True):
-                box = [x1, y1, x2 - x1, y2 - y1]
-                annotations.append(
-                    {
-                        "id": len(annotations) + 1,
-                        "image_id": record.image_id,
-                        "category_id": label + 1,
-                        "bbox": box,
-                        "area": box[2] * box[3],
-                        "iscrowd": 0,
-                    }
-                )
-        categories = [{"id": label + 1, "name": name} for label, name in enumerate(self.class_names)]
-        return {"images": images, "annotations": annotations, "categories": categories}
+        categories = {label + 1: name for label, name in enumerate(self.class_names)}
+        return coco_of_records(map(self.record, range(len(self))), categories)
 
     def _checked(self, index: int) -> int:
         """The index, if there is such a scene; iteration by index ends here."""

@@ -74,15 +74,7 @@ def decode_sample(picture: bytes, suffix: str, record: Record, max_pixels: int |
     if tuple(image.shape[1:]) != record.size:
         found = f"{image.shape[2]}x{image.shape[1]}"
         raise DataError(f"{name}: the picture is {found}, its record says {record.size[1]}x{record.size[0]}. {_CURE}")
-    return Sample(
-        image=image,
-        boxes=record.boxes,
-        labels=record.labels,
-        ignore=record.ignore,
-        image_id=record.image_id,
-        name=name,
-        original_size=record.size,
-    )
+    return record.with_image(image, name)
 
 
 def read_sample(members: dict[str, bytes], where: str, num_classes: int, max_pixels: int | None = None) -> Sample:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dsla.data.dataset import Record
+from dsla.data.record_coco import annotations_of
 from dsla.data.sample import Sample
 from dsla.data.shard_record import PICTURES, decode_sample, parse_record, picture_suffix, read_sample, where_is
 from dsla.errors import ConfigError, DataError
@@ -128,7 +129,7 @@ class ShardData:
             record = place.record
             height, width = record.size
             images.append({"id": record.image_id, "file_name": record.name, "height": height, "width": width})
-            own = place.annotations if place.annotations is not None else _annotations(record, ids)
+            own = place.annotations if place.annotations is not None else annotations_of(record, ids)
             annotations += [entry | {"id": len(annotations) + n} for n, entry in enumerate(own, start=1)]
         categories = [{"id": key, "name": name} for key, name in self.categories.items()]
         return {"images": images, "annotations": annotations, "categories": categories}
@@ -229,20 +230,6 @@ def _split(name: str) -> tuple[str, str]:
     folder, slash, file = name.rpartition("/")
     stem, _, suffix = file.partition(".")
     return f"{folder}{slash}{stem}", suffix.lower()
-
-
-def _annotations(record: Record, ids: Sequence[int]) -> list[dict[str, Any]]:
-    rows = zip(record.boxes.tolist(), record.labels.tolist(), record.ignore.tolist(), strict=True)
-    return [
-        {
-            "image_id": record.image_id,
-            "category_id": ids[label],
-            "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "area": (x2 - x1) * (y2 - y1),
-            "iscrowd": int(ignore),
-        }
-        for (x1, y1, x2, y2), label, ignore in rows
-    ]
 
 
 def _expand(pattern: str) -> list[Path]:

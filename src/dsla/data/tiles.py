@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float32, UInt8
 from torch import Tensor
 
 from dsla.data.dataset import DataSplits, DetectionData, Record, StreamedData
+from dsla.data.record_coco import coco_of_records
 from dsla.data.resize import Window, cut_boxes
 from dsla.data.sample import Sample
 from dsla.data.tiling import Tiling
@@ -140,38 +141,14 @@ class TiledData:
         record = self.record(index)
         image = self._decode(picture)
         tile = image[:, window.top : window.top + window.height, window.left : window.left + window.width]
-        return Sample(
-            image=tile.clone(),  # without the rest of the picture, which would travel with it between processes
-            boxes=record.boxes,
-            labels=record.labels,
-            ignore=record.ignore,
-            image_id=record.image_id,
-            name=record.name,
-            original_size=record.size,
-        )
+        return record.with_image(
+            tile.clone()
+        )  # without the rest of the picture, which would travel with it between processes
 
     def to_coco(self) -> dict[str, Any]:
         """Ground truth of the tiles; areas are those of the boxes."""
-        source = self.data.to_coco()["categories"]
-        ids = {category["name"]: category["id"] for category in source}
-        images: list[dict[str, Any]] = []
-        annotations: list[dict[str, Any]] = []
-        for record in map(self.record, range(len(self))):
-            height, width = record.size
-            images.append({"id": record.image_id, "file_name": record.name, "height": height, "width": width})
-            rows = zip(record.boxes.tolist(), record.labels.tolist(), record.ignore.tolist(), strict=True)
-            for (x1, y1, x2, y2), label, ignore in rows:
-                annotations.append(
-                    {
-                        "id": len(annotations) + 1,
-                        "image_id": record.image_id,
-                        "category_id": ids[self.class_names[label]],
-                        "bbox": [x1, y1, x2 - x1, y2 - y1],
-                        "area": (x2 - x1) * (y2 - y1),
-                        "iscrowd": int(ignore),
-                    }
-                )
-        return {"images": images, "annotations": annotations, "categories": source}
+        source = {category["name"]: category["id"] for category in self.data.to_coco()["categories"]}
+        return coco_of_records(map(self.record, range(len(self))), {source[name]: name for name in self.class_names})
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_decoded": OrderedDict(), "_bytes": 0}  # pictures do not travel to other processes

@@ -17,6 +17,7 @@ import torch
 from dsla.data.dataset import DataSplits, Record
 from dsla.data.formats.voc_xml import parse_voc_xml
 from dsla.data.image import decode_image
+from dsla.data.record_coco import coco_of_records
 from dsla.data.sample import Sample
 from dsla.data.tiles import TiledData
 from dsla.data.tiling import Tiling
@@ -73,35 +74,11 @@ class TreePhotographs:
         image = decode_image(self._picture(self.names[index]), record.name)
         if tuple(image.shape[1:]) != record.size:
             raise DataError(f"{record.name}: {image.shape[2]}x{image.shape[1]} px, its annotations say otherwise.")
-        return Sample(
-            image=image,
-            boxes=record.boxes,
-            labels=record.labels,
-            ignore=record.ignore,
-            image_id=record.image_id,
-            name=record.name,
-            original_size=record.size,
-        )
+        return record.with_image(image)
 
     def to_coco(self) -> dict[str, Any]:
         """Ground truth as COCO has it; areas are those of the boxes."""
-        images = [
-            {"id": record.image_id, "file_name": record.name, "height": record.size[0], "width": record.size[1]}
-            for record in self._records
-        ]
-        boxes = [(record.image_id, box) for record in self._records for box in record.boxes.tolist()]
-        annotations = [
-            {
-                "id": number,
-                "image_id": image_id,
-                "category_id": 1,
-                "bbox": [x1, y1, x2 - x1, y2 - y1],
-                "area": (x2 - x1) * (y2 - y1),
-                "iscrowd": 0,
-            }
-            for number, (image_id, (x1, y1, x2, y2)) in enumerate(boxes, start=1)
-        ]
-        return {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": self.class_names[0]}]}
+        return coco_of_records(self._records, {1: self.class_names[0]})
 
     def _picture(self, name: str) -> bytes:
         return self.files.read([f"{_FOLDER}/{name}.png", f"{_FOLDER}/{name}.tif"])
