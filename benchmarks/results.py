@@ -90,6 +90,18 @@ def data_table(results: dict[str, Any]) -> str:
     return "\n".join([*lines, "", *_claims(results)]) + "\n"
 
 
+def latency_table(results: dict[str, Any]) -> str:
+    """Markdown: a picture from its bytes to boxes, a contender a row, and whether each claim holds."""
+    lines = ["| | ms | speed-up | file, MB | first picture of a process, s | peak, MB |", "|---|" + "---:|" * 5]
+    for row in results["rows"]:
+        size = "" if row["size_mb"] is None else f"{row['size_mb']:.1f}"
+        cells = f"{row['ms']:.0f} | {row['speedup']:.2f} | {size} | {row['cold_s']:.1f} | {row['peak_mb']:.0f}"
+        lines.append(f"| {row['label']} | {cells} |")
+    where = results["machine"]
+    how = f"{results['imgsz']} px, {where['cpu']}, {where['threads']} threads, medians of {results['turns']} turns."
+    return "\n".join([*lines, "", how, "", *_claims(results)]) + "\n"
+
+
 def _claims(results: dict[str, Any]) -> list[str]:
     lines: list[str] = []
     for claim in results["claims"]:
@@ -274,6 +286,7 @@ MAKERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "runs": table,
     "train_step": step_table,
     "points_a_box": points_table,
+    "latency": latency_table,
     "lengths": lengths_table,
     "effects": effects_table,
     "assign": assign_table,

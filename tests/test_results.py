@@ -17,6 +17,7 @@ results = runpy.run_path(str(ROOT / "benchmarks" / "results.py"))
         "docs/assigners.md",
         "docs/recipes.md",
         "docs/data.md",
+        "docs/export.md",
         "docs/inconsistencies.md",
     ],
 )
