@@ -2,6 +2,7 @@
 
     python benchmarks/results.py collect docs/results/bccd.json runs/bccd-* --command 'for seed in ...'
     python benchmarks/results.py lengths docs/results/lengths.json runs/compare-*/summary.json --picture lengths.png
+    python benchmarks/results.py parity docs/results/parity.json exports/*.parity.json --command 'for precision in ...'
     python benchmarks/results.py effects docs/results/effects.json docs/results/switches.json
     python benchmarks/results.py tables README.md docs/results.md
 
@@ -100,6 +101,30 @@ def latency_table(results: dict[str, Any]) -> str:
     where = results["machine"]
     how = f"{results['imgsz']} px, {where['cpu']}, {where['threads']} threads, medians of {results['turns']} turns."
     return "\n".join([*lines, "", how, "", *_claims(results)]) + "\n"
+
+
+def parity(reports: list[Path], command: str) -> dict[str, Any]:
+    """Join the reports that `dsla export` left beside its artefacts."""
+    rows = [json.loads(path.read_text(encoding="utf-8")) for path in reports]
+    return {"parity": rows, "command": command}
+
+
+def parity_table(results: dict[str, Any]) -> str:
+    """Markdown: how far each export is from PyTorch."""
+    lines = [
+        "| | AP, exported | in PyTorch | boxes, px: most / middle | scores: most / middle | on one side only | MiB |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in results["parity"]:
+        total, ap = row["total"], row["ap"]
+        name = row["format"] + ("" if row["precision"] == "fp32" else f", {row['precision']}")
+        apart = " | ".join(
+            f"{total[f'{what}_max']:.2g} / {total[f'{what}_median']:.2g}" for what in ("boxes", "scores")
+        )
+        alone = f"{total['unmatched']:,} of {total['unmatched'] + total['matched']:,}"
+        aps = f"{100 * ap['artefact']:.2f} | {100 * ap['network']:.2f}"
+        lines.append(f"| {name} | {aps} | {apart} | {alone} | {row['bytes'] / 2**20:.1f} |")
+    return "\n".join([*lines, "", "Made by:", "", "```bash", *results["command"].splitlines(), "```"]) + "\n"
 
 
 def _claims(results: dict[str, Any]) -> list[str]:
@@ -287,6 +312,7 @@ MAKERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "train_step": step_table,
     "points_a_box": points_table,
     "latency": latency_table,
+    "parity": parity_table,
     "lengths": lengths_table,
     "effects": effects_table,
     "assign": assign_table,
@@ -328,6 +354,10 @@ def main() -> None:
     factorial = commands.add_parser("effects", help="a comparison of all switches to the effect of each")
     factorial.add_argument("out", type=Path)
     factorial.add_argument("summary", type=Path)
+    equal = commands.add_parser("parity", help="reports of exports to one JSON")
+    equal.add_argument("out", type=Path)
+    equal.add_argument("reports", type=Path, nargs="+")
+    equal.add_argument("--command", required=True, help="the shell lines that made them")
     write = commands.add_parser("tables", help="JSON to documents")
     write.add_argument("documents", type=Path, nargs="+")
     chosen = parser.parse_args()
@@ -342,6 +372,9 @@ def main() -> None:
     elif chosen.what == "effects":
         told = effects(json.loads(chosen.summary.read_text(encoding="utf-8")), chosen.summary.name)
         chosen.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    elif chosen.what == "parity":
+        text = json.dumps(parity(chosen.reports, chosen.command), indent=1)
+        chosen.out.write_text(text + "\n", encoding="utf-8")
     else:
         for document in chosen.documents:
             document.write_text(with_tables(document.read_text(encoding="utf-8"), Path.cwd()), encoding="utf-8")

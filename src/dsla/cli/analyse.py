@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dsla.cli.options import DATA_HELP, Batch, Device
+from dsla.cli.options import DATA_HELP, Batch, Device, KindName, kind_of
 from dsla.terminal import note, progress, say, tell_notes, tell_tables
 
 _QUICK_PICTURES, _QUICK_DRAWS = 100, 200
@@ -27,18 +27,19 @@ def analyse(
     batch: Batch = 8,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load pictures; 0 for none.")] = 2,
     device: Device = "auto",
+    kind: KindName = None,
 ) -> None:
     """Measure where a detector's order goes wrong: scores, NMS, neighbours, calibration."""
-    from dsla.data import open_data
     from dsla.data.subset import spread
+    from dsla.engine.opening import open_as_trained
     from dsla.lab.analysis_tables import terminal_view
     from dsla.lab.side_by_side import measure_sources, side_by_side, write_analysis
-    from dsla.lab.sources import find_sources
+    from dsla.lab.sources import find_sources, trained_with
 
     found, remarks = find_sources(sources)
     for remark in remarks:
         note(remark)
-    splits = open_data(data)
+    splits = open_as_trained(data, trained_with(found), kind=kind_of(kind))
     every = splits.part(split)
     pictures = spread(every, _QUICK_PICTURES) if quick else every
     partial = len(pictures) < len(every)

@@ -25,19 +25,13 @@ def evaluate(
     """Measure a model's AP on labelled pictures with COCO's protocol."""
     import json
 
-    from dsla.data import hold_out, open_data
-    from dsla.data.holdout import same_source
+    from dsla.engine.opening import open_as_trained
     from dsla.engine.predict import load
 
     predictor = load(model, device, trust=trust)
     if tile is not None:
         predictor = predictor.tiled(tile or None)
-    trained = predictor.config.data
-    same = same_source(trained.path, data)
-    format_ = kind_of(kind) or (trained.kind if same else None)
-    splits = open_data(data, kind=format_, max_pixels=max_pixels or trained.max_pixels)
-    if same:
-        splits = hold_out(splits, trained.val_share, trained.val_seed)
+    splits = open_as_trained(data, predictor.config.data, kind=kind_of(kind), max_pixels=max_pixels)
     pictures = splits.part(split)
     source = splits.path or f"built-in {splits.kind}"
     say(f"{predictor.file.path} on {source}: {len(pictures)} pictures{format_of(splits)}")

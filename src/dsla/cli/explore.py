@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dsla.cli.options import Data, Device, Sets
+from dsla.cli.options import Data, Device, KindName, Sets, kind_of
 from dsla.cli.settings import resolve
 from dsla.terminal import note, say
 
@@ -19,6 +19,7 @@ def explore(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8642,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     device: Device = "cpu",
+    kind: KindName = None,
 ) -> None:
     """Look at pictures, labels and what models find, on a page of this machine."""
     from dsla.explore.serving import listen, need_server, open_session, serve
@@ -26,7 +27,7 @@ def explore(
     need_server()
     config = resolve(None, recipe, None, [], {}, set_ or [])
     with listen(host, port) as place:  # first, since opening models takes a while
-        session = open_session(data, models or [], config, device)
+        session = open_session(data, models or [], config, device, kind_of(kind))
 
         def ready(address: str) -> None:
             for part in session.pictures.parts.values():

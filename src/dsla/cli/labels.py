@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dsla.cli.options import Data, Device, Sets, words
+from dsla.cli.options import Data, Device, KindName, Sets, kind_of, words
 from dsla.cli.settings import resolve
 from dsla.errors import ConfigError
 from dsla.terminal import note, say, tell_notes
@@ -31,26 +31,27 @@ def labels(
     ] = None,
     box: Annotated[int | None, typer.Option(min=1, help="Of --epochs: one box alone, from 1.")] = None,
     device: Device = "cpu",
+    kind: KindName = None,
 ) -> None:
     """Draw the labels that assigners give to a picture's points, level by level."""
-    from dsla.data import open_data
     from dsla.data.resize import Resize
     from dsla.engine.label_maps import without_network
+    from dsla.engine.opening import open_as_trained
     from dsla.engine.predict import load
     from dsla.report.label_files import Lattice, find_pictures_of, write_label_sheets
 
     if epochs is not None:
         if assigner or model or recipe or imgsz or set_:
             raise ConfigError(f"--epochs {epochs}: the run says which labels; leave the other settings away")
-        _animate(data, epochs, image or [], box, out)
+        _animate(data, kind, epochs, image or [], box, out)
         return
     names = words(assigner) if assigner else ()
     if len(names) > 2 or len(set(names)) < len(names):
         raise ConfigError(f"--assigner {assigner}: name one, or two different ones with a comma between")
-    splits = open_data(data)
+    predictor = load(model, device) if model is not None else None
+    splits = open_as_trained(data, predictor.config.data if predictor else None, kind=kind_of(kind))
     part = splits.part(split)
     tell_notes(splits, part)
-    predictor = load(model, device) if model is not None else None
     flags = {"data": {"imgsz": imgsz}}
     configs = [resolve(None, recipe, name, [], flags, set_ or [], model) for name in names or (None,)]
     chosen: dict[str, AnyAssigner] = {}
@@ -69,14 +70,16 @@ def labels(
         say(f"  {sheet.file}")
 
 
-def _animate(data: str, run: Path, images: list[str], box: int | None, out: Path) -> None:
+def _animate(data: str, kind: str | None, run: Path, images: list[str], box: int | None, out: Path) -> None:
     """One animation for each picture that the run kept, or for those that are named."""
-    from dsla.data import open_data
+    from dsla.config import parse_config, read_overrides
     from dsla.engine.label_history import read_label_history
+    from dsla.engine.opening import open_as_trained
     from dsla.report.label_animation import write_label_animation
 
     history = read_label_history(run)
-    splits = open_data(data)
+    trained = parse_config(read_overrides(run / "config.yaml"), str(run / "config.yaml"))
+    splits = open_as_trained(data, trained.data, kind=kind_of(kind))
     kept = next(iter(history.values()))
     called = [{str(each.index), *_names(each.name)} for each in kept]
     wanted = [place for place in range(len(kept)) if not images or called[place] & {*images}]

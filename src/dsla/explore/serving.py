@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dsla.config import Config
-from dsla.data import open_data
 from dsla.data.single_class import splits_as_single_class
+from dsla.data.tables import Kind
+from dsla.engine.opening import open_as_trained
 from dsla.engine.predict import load
 from dsla.engine.predictor import Predictor
 from dsla.errors import ConfigError
@@ -25,7 +26,9 @@ def need_server() -> None:
         raise ConfigError(f"explore needs {' and '.join(missing)}: pip install 'dsla[explore]'")
 
 
-def open_session(data: str, models: Sequence[Path], config: Config, device: str = "cpu") -> Session:
+def open_session(
+    data: str, models: Sequence[Path], config: Config, device: str = "cpu", kind: Kind | None = None
+) -> Session:
     """Open a data set and models.
 
     Args:
@@ -33,15 +36,17 @@ def open_session(data: str, models: Sequence[Path], config: Config, device: str 
         models: files or run folders.
         config: settings that labels start from without a model.
         device: where the models run.
+        kind: format of the data, if it is to be forced.
 
     Raises:
         DataError, ModelError: one of them cannot be opened, or they do not fit each other.
     """
-    splits = open_data(data)
     predictors: dict[str, Predictor] = {}
     for path in models:
         predictor = load(path, device)
         predictors[_free(_name(path), predictors)] = predictor
+    trained = next((predictor.config.data for predictor in predictors.values()), None)
+    splits = open_as_trained(data, trained, kind=kind)
     if predictors and all(predictor.config.data.single_class for predictor in predictors.values()):
         splits = splits_as_single_class(splits)
     name = splits.path.resolve().name if splits.path is not None else "scenes"

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dsla.engine.modelfile import BEST
+from dsla.config import DataSettings, parse_config
+from dsla.engine.modelfile import BEST, read_model
 from dsla.errors import ConfigError, DataError
 from dsla.lab.plan import PLAN, read_plan
 from dsla.lab.record import unfinished_runs
@@ -66,6 +67,15 @@ def find_sources(words: Sequence[str]) -> tuple[list[Source], list[str]]:
         taken.setdefault(label, path)
         sources.append(Source(label, sum(source.label == label for source in sources), path))
     return sources, remarks
+
+
+def trained_with(sources: Sequence[Source]) -> DataSettings | None:
+    """The data settings of the first model among them, by which the pictures of all are opened; None without one."""
+    model = next((source for source in sources if not source.is_results), None)
+    if model is None:
+        return None
+    file = read_model(model.path)
+    return parse_config(file.config, str(file.path)).data
 
 
 def _split(word: str) -> tuple[str | None, Path]:
