@@ -155,7 +155,7 @@ def _write_yolo(data: DetectionData, folder: Path) -> None:
 def available() -> dict[str, str | None]:
     """Names of the data paths, each with the reason why it is missing here, if it is."""
     try:
-        import ultralytics  # noqa: F401  # pyright: ignore
+        import ultralytics  # noqa: F401  # pyright: ignore  # whether it is there is the question
     except ImportError as error:
         missing = f"not installed ({error})"
     else:

@@ -23,7 +23,7 @@ def to_onnx(graph: RawGraph) -> Any:
     """
     try:
         import onnx  # noqa: F401  # pyright: ignore[reportUnusedImport]  # the exporter needs both
-        import onnxscript  # noqa: F401  # pyright: ignore[reportUnusedImport]
+        import onnxscript  # noqa: F401  # pyright: ignore[reportUnusedImport]  # the same
     except ImportError as error:
         raise ModelError(f"export to ONNX needs {error.name}: pip install 'dsla[onnx]'") from error
     program = traced(graph)

@@ -217,8 +217,8 @@ def _name(image: object) -> str | None:
 
 def _first_there(places: Sequence[str], name: str) -> Path | None:
     # Strings, since Path costs more than the look at the disk it stands for.
-    candidates = (os.path.join(place, name) for place in places)  # noqa: PTH118
-    path = next((each for each in candidates if os.path.isfile(each)), None)  # noqa: PTH113
+    candidates = (os.path.join(place, name) for place in places)  # noqa: PTH118  (a Path costs more than the look at the disk)
+    path = next((each for each in candidates if os.path.isfile(each)), None)  # noqa: PTH113  (the same)
     return None if path is None else Path(path)
 
 

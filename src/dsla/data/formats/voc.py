@@ -221,11 +221,11 @@ class _Pictures:
             for name in sorted(os.listdir(place)):  # noqa: PTH208  (paths are made of pictures alone)
                 if is_picture(name):
                     self.by_name.setdefault(name, place / name)
-                    self.by_stem.setdefault(os.path.splitext(name)[0], place / name)  # noqa: PTH122
+                    self.by_stem.setdefault(os.path.splitext(name)[0], place / name)  # noqa: PTH122  (the same)
 
     def of(self, path: Path, filename: str | None) -> Path | None:
         """The picture of an annotation file: of the same stem, as lists go by it, or the one it names."""
-        return self.by_stem.get(path.stem) or self.by_name.get(os.path.basename(filename or ""))  # noqa: PTH119
+        return self.by_stem.get(path.stem) or self.by_name.get(os.path.basename(filename or ""))  # noqa: PTH119  (a text of the xml)
 
     def all(self) -> list[Path]:
         return sorted(self.by_name.values())
@@ -237,6 +237,6 @@ def _listed(listed: Path, annotations: Path) -> list[Path]:
     for line in listed.read_text(encoding="utf-8-sig").splitlines():
         words = line.split()
         if words:
-            stem = os.path.splitext(words[0])[0] if is_picture(words[0]) else words[0]  # noqa: PTH122
+            stem = os.path.splitext(words[0])[0] if is_picture(words[0]) else words[0]  # noqa: PTH122  (a word of a list)
             paths[annotations / f"{stem}.xml"] = None
     return list(paths)
