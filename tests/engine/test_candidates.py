@@ -13,7 +13,7 @@ from dsla.engine.analyse import analyse_model, analyse_results, read_results
 from dsla.engine.candidates import label_assigners, read_answers
 from dsla.engine.modelfile import save_model
 from dsla.engine.predictor import Predictor, load
-from dsla.errors import DataError
+from dsla.errors import ConfigError, DataError
 from dsla.methods import with_assigner
 from dsla.recipes import recipe
 
@@ -44,6 +44,14 @@ def test_what_is_given_out_is_what_the_evaluation_finds(predictor, scenes):
     for one, other in zip(sorted(ours, key=key), sorted(rows, key=key), strict=True):
         assert (one["image_id"], one["category_id"]) == (other["image_id"], other["category_id"])
         np.testing.assert_allclose([*one["bbox"], one["score"]], [*other["bbox"], other["score"]], rtol=1e-5, atol=1e-4)
+
+
+def test_pictures_that_a_model_sees_in_tiles_are_refused(predictor, scenes):
+    """Their whole would be analysed as the network never sees it, and the AP would be another than evaluation's."""
+    data = open_data(scenes).part("val")
+    with pytest.raises(ConfigError, match="by tiles of 48 px, and 4 of 4 pictures are larger"):
+        read_answers(predictor.tiled(48), data)
+    assert len(read_answers(predictor.tiled(64), data)[0].found) > 20
 
 
 def test_candidates_are_all_boxes_over_a_thousandth(predictor, scenes):

@@ -1,5 +1,6 @@
 """An exported model behind the server: the same boxes as with torch, and a server that runs where torch is not."""
 
+import json
 import os
 import re
 import subprocess
@@ -47,6 +48,18 @@ def test_boxes_are_those_of_the_predictor_with_torch(onnx):
         assert have.size == want.size and len(have) == len(want)
         assert np.allclose(have.boxes, want.boxes, atol=0.2)  # of a picture that was made 8 times smaller
         assert np.allclose(have.scores, want.scores, atol=1e-4)
+
+
+def test_a_model_of_tiles_is_refused_rather_than_shown_whole_pictures(onnx, tmp_path):
+    module = pytest.importorskip("onnx")
+    model = module.load(onnx)
+    entry = next(each for each in model.metadata_props if each.key == "config")
+    config = json.loads(entry.value)
+    config["data"]["tile"] = 64
+    entry.value = json.dumps(config)
+    module.save(model, tmp_path / "tiles.onnx")
+    with pytest.raises(ModelError, match="by tiles of 64 px"):
+        open_served(tmp_path / "tiles.onnx", "cpu")
 
 
 def test_sizes_are_those_of_training():

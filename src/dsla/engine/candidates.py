@@ -44,11 +44,15 @@ def read_answers(
         workers: processes that load pictures; 0 loads in this one.
         progress: called after each batch with the number of pictures done.
 
+    Raises:
+        ConfigError: the model finds things by tiles, and a picture is larger than one.
+
     Returns the answers, numbered as `analysis.true_boxes` numbers `data.to_coco()`, and for each of `analysis.LABELS`
     the comparison of neighbours on each picture, in the order of picture ids.
     """
     data = predictor.data_for(data)
     truth = data.to_coco()
+    _refuse_tiles(predictor, truth)
     pictures = _numbers(truth["images"])
     label_of = _label_numbers(truth, data.class_names)
     parts: list[FoundBoxes] = []
@@ -77,6 +81,18 @@ def read_answers(
     )
     known = {name: [one for one in each if one is not None] for name, each in neighbours.items()}
     return Answers.chosen_from(candidates), known
+
+
+def _refuse_tiles(predictor: Predictor, truth: Mapping[str, Any]) -> None:
+    """What NMS chose from, and labels, are those of a view of the network; a picture of several has no one answer."""
+    tiling = predictor.config.data.tiling
+    cut = [image for image in truth["images"] if tiling is not None and tiling.cuts((image["height"], image["width"]))]
+    if cut and tiling is not None:
+        raise ConfigError(
+            f"{predictor.file.path}: finds things by tiles of {tiling.side} px, and {len(cut)} of "
+            f"{len(truth['images'])} pictures are larger, first {cut[0]['file_name']}. Analyse it on tiles, which `dsla "
+            f"shards DATA OUT --tile {tiling.side}` writes, or its results: the detections.json of its run"
+        )
 
 
 def label_assigners(config: Config) -> dict[str, AnyAssigner]:

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from dsla.engine.detections import Detections
-from dsla.errors import ConfigError
+from dsla.errors import ConfigError, ModelError
 from dsla.runtime.artefact import Artefact
 from dsla.runtime.decode import Choice, Found, choose, found_in_graph
 from dsla.runtime.session import XML, OnnxSession, OpenVinoSession, Session
@@ -103,14 +103,25 @@ def open_exported(path: Path, device: str) -> ExportedFinder | None:
     """A finder for an .onnx file or a folder (or .xml) of OpenVINO's; None for what is neither.
 
     Raises:
-        ModelError: if it cannot be opened, or its run-time is not installed.
+        ModelError: if it cannot be opened, its run-time is not installed, or it finds things by tiles.
         ConfigError: if the run-time cannot use the device.
     """
     device = "cpu" if device == "auto" else device
     if path.suffix == ".onnx":
-        return ExportedFinder(OnnxSession(path, device), "onnxruntime")
+        return _whole_pictures(ExportedFinder(OnnxSession(path, device), "onnxruntime"))
     if path.suffix == ".xml" or (path / XML).is_file():
         if device != "cpu":
             raise ConfigError(f"device {device}: an OpenVINO model computes on the cpu here")
-        return ExportedFinder(OpenVinoSession(path), "openvino")
+        return _whole_pictures(ExportedFinder(OpenVinoSession(path), "openvino"))
     return None
+
+
+def _whole_pictures(finder: ExportedFinder) -> ExportedFinder:
+    """The finder, if its model looks at whole pictures: tiles are cut by the predictor in torch alone."""
+    tile = finder.artefact.config["data"].get("tile")
+    if tile is not None:
+        raise ModelError(
+            f"{finder.artefact.path}: finds things by tiles of {tile} px, which are cut by torch alone; serve the "
+            "model file that it was exported from"
+        )
+    return finder

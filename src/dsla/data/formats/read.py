@@ -55,7 +55,7 @@ def read_tables(path: Path, kind: Kind | None = None) -> SplitTables:
         DataError: no format, or several, could be meant; or a file on which all depends cannot be read.
     """
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder. Known layouts are {LAYOUTS}; built in is: scenes.")
+        raise DataError(f"{path}: no such file or folder. Known layouts are {LAYOUTS}; built in are scenes and trees.")
     kind = kind or find_kind(path)
     parts, notes = _read(path, kind)
     if len(parts) == 1:
