@@ -90,8 +90,8 @@ def _refuse_tiles(predictor: Predictor, truth: Mapping[str, Any]) -> None:
     if cut and tiling is not None:
         raise ConfigError(
             f"{predictor.file.path}: finds things by tiles of {tiling.side} px, and {len(cut)} of "
-            f"{len(truth['images'])} pictures are larger, first {cut[0]['file_name']}. Analyse it on tiles, which `dsla "
-            f"shards DATA OUT --tile {tiling.side}` writes, or its results: the detections.json of its run"
+            f"{len(truth['images'])} pictures are larger, first {cut[0]['file_name']}. Analyse it on tiles, which "
+            f"`dsla shards DATA OUT --tile {tiling.side}` writes, or its results: the detections.json of its run"
         )
 
 
