@@ -26,13 +26,16 @@ def recolour(
 
     The result has its channels one after another in memory, as a batch has them, whatever the picture's are.
     """
-    planes = image.contiguous()
+    planes = image.clone(memory_format=torch.contiguous_format)
     pixels = planes[0].numel()
     dtype = torch.int32 if pixels <= _INT32 else torch.int64
     total = planes.flatten(1).sum(dim=1, dtype=dtype).tolist()
     mean = sum(part * count for part, count in zip(_GREY, total, strict=True)) / max(pixels, 1)
-    colours = planes.float()
-    red, green, blue = colours.unbind(0)
-    grey = (red * _GREY[0]).add_(green, alpha=_GREY[1]).add_(blue, alpha=_GREY[2])
+    grey = planes[0].float().mul_(_GREY[0])
+    for plane, part in zip(planes[1:], _GREY[1:], strict=True):
+        grey.add_(plane, alpha=part)
     grey.mul_(brightness * contrast * (1 - saturation)).add_((1 - contrast) * brightness * mean + 0.5)
-    return colours.mul_(brightness * contrast * saturation).add_(grey).clamp_(0, 255).to(torch.uint8)
+    work = torch.empty_like(grey)
+    for plane in planes:  # a channel at a time: all three as floats are four pictures
+        plane.copy_(work.copy_(plane).mul_(brightness * contrast * saturation).add_(grey).clamp_(0, 255))
+    return planes
