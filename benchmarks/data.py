@@ -4,17 +4,17 @@
 
 All data paths run in one process on the same pictures, in turns of a batch, so that whatever else the machine does hits
 all alike. Times are of the processor, by picture, medians over batches; ratios are medians of the ratios within a turn.
-Memory is that of a worker: of a process forked once all is imported, what it comes to hold for itself alone over
-`--pictures` pictures. Ultralytics is measured where it is installed (`--path FOLDER` where it lies elsewhere).
+Memory is that of a worker, see `worker_memory.py`: on these pictures, and on a few enlarged to 12 million pixels as
+telephones make them; the median of three processes each. Ultralytics is measured where it is installed (`--path FOLDER`
+where it lies elsewhere).
 """
 
 import argparse
 import json
-import os
+import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,11 +24,12 @@ from loaders import Loader, Ours, available, build
 from rich.console import Console
 from rich.table import Table
 from told import claim, machine, verdicts
+from worker_memory import write_photographs
 
 from dsla.data import DetectionData, open_data
 from dsla.data.cache import cached
 
-_ROLLUP = Path("/proc/self/smaps_rollup")
+MEMORY_RUNS = 3
 STEPS = ("decode", "transform", "collate")
 Row = dict[str, Any]
 
@@ -45,8 +46,11 @@ def main() -> None:
     names = [name for name in options.only if name not in missing]
     loaders = {name: build(name, data, options.imgsz) for name in names}
     rows = measure(loaders, data, options.batch, options.pictures, options.rounds)
-    for row in rows:
-        row["memory_mb"] = memory(loaders[row["name"]], len(data), options.batch, options.pictures)
+    with tempfile.TemporaryDirectory() as folder:
+        write_photographs(data, Path(folder))
+        for row in rows:
+            row["memory_mb"] = memory(row["name"], options.data, options)
+            row["memory_large_mb"] = memory(row["name"], folder, options)
     if not options.no_cache:
         rows += caches(data, options)
     report = {
@@ -132,33 +136,16 @@ def _row(name: str, label: str, turns: list[dict[str, float]], ours: list[dict[s
     return row
 
 
-def memory(loader: Loader, length: int, batch: int, pictures: int) -> float | None:
-    """Megabytes that a forked worker comes to hold for itself alone, at most; None where nobody tells."""
-    if not _ROLLUP.exists() or not hasattr(os, "fork"):
+def memory(name: str, data: str, options: argparse.Namespace) -> float | None:
+    """Megabytes that a worker comes to hold for itself alone, at most; None where nobody tells."""
+    if not Path("/proc/self/smaps_rollup").exists():
         return None
-    read, write = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of threads that a fork does not take along: a worker has none either
-        child = os.fork()
-    if child == 0:
-        os.close(read)
-        before, most = _private(), 0.0
-        for indices in batches(min(pictures, length), batch):
-            _turn(loader, indices)
-            most = max(most, _private() - before)
-        os.write(write, str(most).encode())
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as answer:
-        text = answer.read()
-    os.waitpid(child, 0)
-    return float(text) if text else None
-
-
-def _private() -> float:
-    """Megabytes of this process that it shares with no other."""
-    lines = (line.split() for line in _ROLLUP.read_text().splitlines())
-    return sum(int(words[1]) for words in lines if words[0] in ("Private_Clean:", "Private_Dirty:")) / 1024
+    command = [sys.executable, str(Path(__file__).with_name("worker_memory.py")), data, name]
+    for key in ("imgsz", "batch", "pictures", "path"):
+        if getattr(options, key) is not None:
+            command += [f"--{key}", str(getattr(options, key))]
+    runs = [subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True) for _ in range(MEMORY_RUNS)]
+    return median(float(run.stdout.split()[-1]) for run in runs)
 
 
 def caches(data: DetectionData, options: argparse.Namespace) -> list[Row]:
@@ -186,10 +173,13 @@ def claims(rows: list[Row]) -> list[dict[str, Any]]:
     for row in others:
         ratio = row["ratio"] if ours else None
         told.append(claim(f"a picture takes us no longer than {row['label']}", ratio, ratio and ratio >= 1))
-    for row in others:
-        sizes = (row["memory_mb"], ours["memory_mb"]) if ours else (None, None)
-        ratio = sizes[0] / max(sizes[1], 0.1) if sizes[0] is not None and sizes[1] is not None else None
-        told.append(claim(f"a worker holds no more than one of {row['label']}", ratio, ratio and ratio >= 1))
+    for key, pictures in (("memory_mb", ""), ("memory_large_mb", ", 12 million pixels")):
+        for row in others:
+            sizes = (row[key], ours[key]) if ours else (None, None)
+            ratio = sizes[0] / max(sizes[1], 0.1) if sizes[0] is not None and sizes[1] is not None else None
+            told.append(
+                claim(f"a worker holds no more than one of {row['label']}{pictures}", ratio, ratio and ratio >= 1)
+            )
     told.append(claim("a cache saves time", max(kept, default=None), kept and max(kept) < 1))
     return told
 
@@ -202,15 +192,15 @@ def _print(console: Console, report: dict[str, Any]) -> None:
     )
     table = Table(title="milliseconds of the processor a picture")
     table.add_column("", no_wrap=True)
-    for title in (*STEPS, "all", "clock", "times ours", "worker, MB"):
+    for title in (*STEPS, "all", "clock", "times ours", "worker, MB", "12 MP"):
         table.add_column(title, justify="right")
     for row in report["rows"]:
-        memory = row.get("memory_mb")
+        sizes = (row.get("memory_mb"), row.get("memory_large_mb"))
         table.add_row(
             row["label"],
             *(f"{row[f'{step}_ms']:.2f}" for step in (*STEPS, "total", "wall")),
             f"{row['ratio']:.2f}",
-            "" if memory is None else f"{memory:.0f}",
+            *("" if size is None else f"{size:.0f}" for size in sizes),
         )
     console.print(table)
     for line in verdicts(report["claims"]):

@@ -2,6 +2,7 @@
 
 import gc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional as F
 
-from dsla.data import pillow_memory
+from dsla.data import pillow_memory, resize
 from dsla.data.image import decode_image
 from dsla.data.pillow_memory import pixels_of, with_padding
 from dsla.data.resize import Window, resample
@@ -56,12 +57,33 @@ def test_other_pictures_have_no_fourth_byte() -> None:
 
 
 def test_files_of_every_size_decode_alike_with_and_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The last one is more than a block of Pillow's memory, which then cannot be handed out in one piece.
+    # The last one is more than a block of Pillow's memory, which it would decode into several pieces.
     for number, size in enumerate([(1, 1), (37, 53), (2100, 2300)]):
         picture(*size).save(tmp_path / f"{number}.png", compress_level=0)
     lent = [decode_image(path) for path in sorted(tmp_path.iterdir())]
     monkeypatch.setattr("dsla.data.image.pixels_of", lambda image: None)
     assert all(torch.equal(a, decode_image(path)) for a, path in zip(lent, sorted(tmp_path.iterdir()), strict=True))
+
+
+def test_a_large_file_is_lent_in_one_piece_and_pillow_left_as_it_was(tmp_path: Path) -> None:
+    picture(2100, 2300).save(tmp_path / "large.png", compress_level=0)
+    pixels = decode_image(tmp_path / "large.png")
+    assert with_padding(pixels) is not None  # Pillow's own memory: copied pixels have no fourth byte
+    settings: Any = Image.core
+    assert settings.get_use_block_allocator() == 0
+
+
+def test_a_window_of_a_large_picture_is_resized_in_bands_to_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    lent = pixels_of(picture(90, 70))
+    assert lent is not None
+    for top, left, height, width in [(0, 3, 90, 60), (7, 0, 80, 70), (50, 30, 40, 40)]:
+        window = lent[:, top : top + height, left : left + width]
+        for size in [(24, 40), (120, 31), (height, 50), (33, width), (101, 99)]:
+            monkeypatch.setattr(resize, "_LARGE", 2**20)
+            whole = resize.resized(window, size)
+            monkeypatch.setattr(resize, "_LARGE", 0)
+            monkeypatch.setattr(resize, "_BAND", 500)
+            assert torch.equal(resize.resized(window, size), whole) and whole.shape == (3, *size)
 
 
 def test_a_picture_of_the_caller_is_copied() -> None:

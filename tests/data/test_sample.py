@@ -4,6 +4,7 @@ import pickle
 
 import pytest
 import torch
+from torch.utils.data import DataLoader, Dataset
 
 from dsla.data.resize import Resize
 from dsla.data.sample import Batch, Sample
@@ -19,6 +20,25 @@ def sample(height: int, width: int, boxes: list[list[float]], image_id: int = 1)
         name=f"{image_id}.jpg",
         original_size=(height, width),
     )
+
+
+def test_a_worker_makes_its_batches_in_shared_memory() -> None:
+    class Told(Dataset[int]):
+        def __getitem__(self, index: int) -> int:
+            return index
+
+    loader = DataLoader(Told(), sampler=[0, 1], num_workers=1, collate_fn=_made)
+    told = list(loader)
+    assert [shared for shared, _ in told] == [True, True]
+    samples = [sample(30, 70, [[1, 2, 3, 4]]), sample(8, 8, [])]
+    assert not Batch.collate(samples).images.is_shared()
+    assert all(not images[0, :, 30:].any() and not images[1, :, :, 8:].any() for _, images in told)
+    assert all(images[0, :, :30, :70].all() and images.shape == (2, 3, 32, 96) for _, images in told)
+
+
+def _made(_: list[int]) -> tuple[bool, torch.Tensor]:
+    images = Batch.collate([sample(30, 70, [[1, 2, 3, 4]]), sample(8, 8, [])]).images
+    return images.is_shared(), images
 
 
 def test_collate_pads_bottom_and_right_with_zeros() -> None:

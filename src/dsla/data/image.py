@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from dsla.data.picture_file import opened
-from dsla.data.pillow_memory import pixels_of
+from dsla.data.pillow_memory import in_one_piece, pixels_of
 from dsla.pixels import pixels_of_array, rgb_of_pillow
 
 Picture = str | Path | bytes | Image.Image | np.ndarray | Tensor
@@ -41,7 +41,7 @@ def decode_image(
         source, name = Path(source), name or str(source)
     name = name or "picture"
     if isinstance(source, Path | bytes):
-        with opened(source, name, max_pixels) as image:
+        with opened(source, name, max_pixels) as image, in_one_piece():
             return _from_pillow(image, name, exif, ours=True)
     if isinstance(source, Image.Image):
         return _from_pillow(source, name, exif)

@@ -8,6 +8,8 @@ faster than three that are apart.
 """
 
 import ctypes
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -50,7 +52,7 @@ def pixels_of(image: Image.Image) -> UInt8[Tensor, "3 H W"] | None:
     image.load()
     try:
         _, capsule = export()
-    except ValueError:  # in several pieces, as pictures of more than 16 MB are
+    except ValueError:  # not decoded `in_one_piece` and of more than 16 MB
         return None
     array = _ArrowArray.from_address(_pointer_of(capsule, b"arrow_array"))
     size = image.height * image.width * _BYTES
@@ -61,6 +63,24 @@ def pixels_of(image: Image.Image) -> UInt8[Tensor, "3 H W"] | None:
     memory.owner = capsule  # which frees the pixels when it goes; torch holds on to `memory`
     flat = torch.frombuffer(memory, dtype=torch.uint8)
     return flat.view(image.height, image.width, _BYTES)[..., :3].permute(2, 0, 1)
+
+
+@contextmanager
+def in_one_piece() -> Generator[None]:
+    """Let Pillow decode into one piece of memory, however large the picture; older Pillows cannot.
+
+    The setting is the process's. Should two threads cross, it may stay on, which only changes where pictures lie.
+    """
+    settings: Any = Image.core
+    if not hasattr(settings, "set_use_block_allocator"):
+        yield
+        return
+    before = settings.get_use_block_allocator()
+    settings.set_use_block_allocator(1)
+    try:
+        yield
+    finally:
+        settings.set_use_block_allocator(before)
 
 
 def with_padding(image: UInt8[Tensor, "3 H W"]) -> UInt8[Tensor, "4 H W"] | None:

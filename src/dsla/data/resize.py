@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, UInt8
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
@@ -22,6 +22,7 @@ from dsla.errors import ConfigError
 KEEP_SHARE = 0.25
 # A box thinner than this, in the network's pixels, shows nothing that could be learned.
 MIN_SIDE = 1.0
+_LARGE, _BAND = 2**20, 2**18  # pixels
 
 
 class Window(NamedTuple):
@@ -78,8 +79,7 @@ def resample(sample: Sample, window: Window, size: tuple[int, int]) -> Sample:
     """Cut a window out of a sample and bring it to `size` (h, w), boxes by `cut_boxes`."""
     image = sample.image[:, window.top : window.top + window.height, window.left : window.left + window.width]
     if image.shape[1:] != size:
-        padded = with_padding(image)
-        image = F.resize(image if padded is None else padded, list(size), antialias=True)[:3]
+        image = resized(image, size)
     sy, sx = size[0] / window.height, size[1] / window.width
     boxes = sample.boxes - sample.boxes.new_tensor([window.left, window.top] * 2)
     boxes, ignore, seen = cut_boxes(boxes * boxes.new_tensor([sx, sy, sx, sy]), sample.ignore, size)
@@ -94,6 +94,24 @@ def resample(sample: Sample, window: Window, size: tuple[int, int]) -> Sample:
         ignore=ignore,
         scale=(sample.scale[0] * sy, sample.scale[1] * sx),
     )
+
+
+def resized(image: UInt8[Tensor, "3 H W"], size: tuple[int, int]) -> UInt8[Tensor, "3 h w"]:
+    """Bring a picture to `size` (h, w), bytes with antialiasing.
+
+    torch resizes across, then down, and copies what does not lie in one piece before it does. Done across in bands of
+    rows, the same bytes come out, and a window of a large picture is not in memory twice.
+    """
+    pixels = with_padding(image)
+    if pixels is None:
+        return F.resize(image, list(size), antialias=True)
+    if pixels[0].numel() > _LARGE and not pixels.permute(1, 2, 0).is_contiguous():
+        rows = max(1, _BAND // pixels.shape[2])
+        across = pixels.new_empty(pixels.shape[1], size[1], len(pixels)).permute(2, 0, 1)
+        for source, target in zip(pixels.split(rows, dim=1), across.split(rows, dim=1), strict=True):
+            target.copy_(F.resize(source, [source.shape[1], size[1]], antialias=True))
+        pixels = across
+    return F.resize(pixels, list(size), antialias=True)[:3]
 
 
 def cut_boxes(

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from torch import Tensor
 from torchvision.ops import clip_boxes_to_image
 
+from dsla.data.shared_memory import zeros_to_send
 from dsla.geometry.truth import GroundTruth
 
 DIVISOR = 32  # the greatest stride of the usual backbones
@@ -89,7 +90,7 @@ class Batch:
         if not samples:
             raise ValueError("a batch needs at least one sample")
         height, width = (-(-max(sample.size[axis] for sample in samples) // divisor) * divisor for axis in (0, 1))
-        images = torch.zeros(len(samples), 3, height, width, dtype=torch.uint8)
+        images = zeros_to_send(len(samples), 3, height, width)
         for image, sample in zip(images, samples, strict=True):
             image[:, : sample.size[0], : sample.size[1]] = sample.image
         return Batch(
