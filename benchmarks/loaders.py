@@ -114,7 +114,7 @@ class Ultralytics:
         from ultralytics.cfg import get_cfg  # pyright: ignore[reportMissingImports]
         from ultralytics.data import build_yolo_dataset  # pyright: ignore[reportMissingImports]
 
-        _write_yolo(data, folder)
+        write_yolo(data, folder)
         settings = {
             "imgsz": imgsz, "mosaic": 0.0, "scale": 0.4, "translate": 0.1, "fliplr": 0.5, "hsv_h": 0.0,
             "hsv_s": COLOUR, "hsv_v": COLOUR, "task": "detect", "mixup": 0.0,
@@ -135,7 +135,7 @@ class Ultralytics:
         return self.set.collate_fn(list(samples))
 
 
-def _write_yolo(data: DetectionData, folder: Path) -> None:
+def write_yolo(data: DetectionData, folder: Path) -> None:
     """The same pictures and boxes where Ultralytics looks for them."""
     for name in ("images", "labels"):
         (folder / name).mkdir()

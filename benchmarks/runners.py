@@ -56,12 +56,12 @@ class Entry:
         return sum(file.stat().st_size for file in ([path] if path.is_file() else path.iterdir()))
 
 
-def ours(file: str) -> Callable[[Place], Runner]:
+def ours(file: str, threshold: float = THRESHOLD) -> Callable[[Place], Runner]:
     """Our model file or an export of it, through `dsla.load`."""
 
     def build(place: Place) -> Runner:
         predictor = dsla.load(place.folder / file, trust=True)
-        return lambda data: predictor.predict(data, THRESHOLD)
+        return lambda data: predictor.predict(data, threshold)
 
     return build
 
@@ -108,22 +108,27 @@ def _torchvision(network: Any, imgsz: int | None) -> Runner:
     return run
 
 
-def ultralytics(place: Place) -> Runner:
-    """Ultralytics' smallest model, exported to ONNX, through its own predictor."""
+def begin_ultralytics(packages: Path, settings: Path) -> None:
+    """Let that package be imported, and keep it from installing, asking or writing anything anywhere else."""
+    os.environ |= {"YOLO_AUTOINSTALL": "false", "YOLO_OFFLINE": "true", "YOLO_CONFIG_DIR": str(settings)}
+    sys.path.append(str(packages))
+
+
+def ultralytics(place: Place, weights: Path | None = None, threshold: float = THRESHOLD) -> Runner:
+    """Ultralytics' smallest model, exported to ONNX, through its own predictor; with random weights if not trained."""
     assert place.ultralytics is not None
-    os.environ |= {"YOLO_AUTOINSTALL": "false", "YOLO_OFFLINE": "true", "YOLO_CONFIG_DIR": str(place.folder)}
-    sys.path.append(str(place.ultralytics))
+    begin_ultralytics(place.ultralytics, place.folder)
     from ultralytics import YOLO  # pyright: ignore[reportMissingImports]
 
     exported = place.folder / "ultralytics.onnx"
     if not exported.exists():
-        made = YOLO(SMALLEST).export(format="onnx", imgsz=place.imgsz, dynamic=True, simplify=False)
+        made = YOLO(str(weights or SMALLEST)).export(format="onnx", imgsz=place.imgsz, dynamic=True, simplify=False)
         Path(made).replace(exported)
     model = YOLO(str(exported), task="detect")
 
     def run(data: bytes) -> object:
         pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))[:, :, ::-1]
-        return model.predict(np.ascontiguousarray(pixels), imgsz=place.imgsz, conf=THRESHOLD, verbose=False)
+        return model.predict(np.ascontiguousarray(pixels), imgsz=place.imgsz, conf=threshold, verbose=False)
 
     return run
 

@@ -150,6 +150,31 @@ class Pictures:
         }
 
 
+@pytest.mark.parametrize(("own_threads", "expected"), [(True, 1), (False, 2)])
+def test_torch_keeps_out_of_the_way_of_a_run_time_with_threads_of_its_own(predictor, own_threads, expected):
+    seen = []
+
+    class Watching:
+        num_classes = predictor.backend.num_classes
+
+        def detect(self, images, sizes, decoding):
+            seen.append(torch.get_num_threads())
+            return predictor.backend.detect(images, sizes, decoding)
+
+    watching = Watching()
+    watching.own_threads = own_threads
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        replace(predictor, backend=watching).predict(picture())
+        assert seen == [expected] and torch.get_num_threads() == 2
+        with pytest.raises(DataError):
+            replace(predictor, backend=watching).predict(np.zeros((0, 4, 3), np.uint8))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_evaluate_runs_the_network_and_compares_in_the_pictures_own_pixels(predictor):
     data = Pictures(predictor)
     predictor.detector.train()

@@ -29,6 +29,11 @@ class Backend(Protocol):
         """Classes, background not counted."""
         ...
 
+    @property
+    def own_threads(self) -> bool:
+        """Whether it computes on threads of its own, which torch's would be in the way of."""
+        ...
+
     def detect(
         self, images: UInt8[Tensor, "B 3 H W"], sizes: Int64[Tensor, "B 2"], decoding: Decoding
     ) -> Sequence[Detected]:
@@ -55,6 +60,11 @@ class NetworkBackend:
     def num_classes(self) -> int:
         """Of the detector."""
         return self.detector.num_classes
+
+    @property
+    def own_threads(self) -> bool:
+        """They are torch's."""
+        return False
 
     @torch.no_grad()
     def detect(
@@ -83,6 +93,11 @@ class SessionBackend:
     def num_classes(self) -> int:
         """As the artefact says."""
         return len(self.session.artefact.class_names)
+
+    @property
+    def own_threads(self) -> bool:
+        """As the run-time has it."""
+        return self.session.own_threads
 
     def detect(
         self, images: UInt8[Tensor, "B 3 H W"], sizes: Int64[Tensor, "B 2"], decoding: Decoding

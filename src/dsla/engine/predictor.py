@@ -22,6 +22,7 @@ from dsla.engine.device import pick_device
 from dsla.engine.evaluate import Evaluation, evaluate
 from dsla.engine.exported import open_exported
 from dsla.engine.modelfile import BEST, ModelFile, read_model
+from dsla.engine.threads import one_thread
 from dsla.engine.tiled import detect_tiled
 from dsla.errors import ConfigError, DataError, ModelError
 from dsla.models import Detected, Detector
@@ -129,11 +130,18 @@ class Predictor:
         the group normalisation of the head, and what is found in a picture would depend on its company. A picture
         that is cut into tiles goes alone.
         """
+        with one_thread(self.backend.own_threads):
+            found = self._find(
+                [Sample.unlabelled(image, index) for index, image in enumerate(images)], score_threshold, batch
+            )
+        return [self._detections(found[index], image, names[index]) for index, image in enumerate(images)]
+
+    def _find(self, samples: Sequence[Sample], score_threshold: float, batch: int) -> dict[int, Detected]:
+        """What is found in each picture, by its `image_id`, in its own pixels."""
         resize = Resize(self.config.data.imgsz, self.config.data.shorter)
         tiling = self.config.data.tiling
         decoding = replace(self.config.inference, score_threshold=score_threshold)
         find = self.backend.detect
-        samples = [Sample.unlabelled(image, index) for index, image in enumerate(images)]
         found: dict[int, Detected] = {}
         plain: list[Sample] = []
         for sample in samples:
@@ -149,15 +157,15 @@ class Predictor:
             for place, detected in enumerate(find(pictures.images, pictures.sizes, decoding)):
                 boxes = pictures.boxes_to_picture(place, detected.boxes.float().cpu())
                 found[pictures.image_ids[place]] = replace(detected, boxes=boxes)
-        return [self._detections(found[index], sample, names[index]) for index, sample in enumerate(samples)]
+        return found
 
-    def _detections(self, found: Detected, sample: Sample, name: str | None) -> Detections:
+    def _detections(self, found: Detected, image: UInt8[Tensor, "3 _ _"], name: str | None) -> Detections:
         return Detections(
             boxes=found.boxes.numpy(),
             scores=found.scores.float().cpu().numpy(),
             labels=found.labels.cpu().numpy(),
             class_names=self.class_names,
-            size=sample.size,
+            size=(image.shape[1], image.shape[2]),
             name=name,
         )
 
@@ -189,16 +197,17 @@ class Predictor:
 
         Raises `DataError` where the data's classes are not the model's, in the same order.
         """
-        return evaluate(
-            self.backend,
-            self.data_for(data),
-            batch=batch,
-            workers=workers,
-            resize=Resize(self.config.data.imgsz, self.config.data.shorter),
-            decoding=self.config.inference,
-            progress=progress,
-            tiling=self.config.data.tiling,
-        )
+        with one_thread(self.backend.own_threads):
+            return evaluate(
+                self.backend,
+                self.data_for(data),
+                batch=batch,
+                workers=workers,
+                resize=Resize(self.config.data.imgsz, self.config.data.shorter),
+                decoding=self.config.inference,
+                progress=progress,
+                tiling=self.config.data.tiling,
+            )
 
     def data_for(self, data: DetectionData) -> DetectionData:
         """The pictures as this model is judged on them: all classes as one if it was trained so.

@@ -28,6 +28,8 @@ class ProgramSession:
         ModelError: if the file is not trusted, damaged, or not ours.
     """
 
+    own_threads = False
+
     def __init__(self, path: Path, device: torch.device, *, trust: bool) -> None:
         self.artefact = parse_description(path, _description(path))
         if not trust:

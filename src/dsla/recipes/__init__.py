@@ -13,6 +13,7 @@ from dsla.recipes import practical, published
 
 _RECIPES: dict[str, Callable[[], Config]] = {
     "lite0": practical.lite0,
+    "nano": practical.nano,
     "r18": practical.r18,
     "r50": practical.r50,
     "convnext-t": practical.convnext_t,

@@ -27,6 +27,11 @@ class Session(Protocol):
         """What it says of itself."""
         ...
 
+    @property
+    def own_threads(self) -> bool:
+        """Whether it computes on threads of its own, not on torch's."""
+        ...
+
     def run(self, images: UInt8[np.ndarray, "B 3 H W"], sizes: Int64[np.ndarray, "B 2"]) -> Mapping[str, np.ndarray]:
         """The outputs by name; H and W are multiples of 32, `sizes` the true (h, w)."""
         ...
@@ -44,6 +49,8 @@ class OnnxSession:
         ModelError: if onnxruntime is not installed, or the file is damaged or not ours.
         ConfigError: if this onnxruntime cannot use the device.
     """
+
+    own_threads = True
 
     def __init__(self, path: Path, device: str = "cpu", threads: int | None = None) -> None:
         try:
@@ -84,6 +91,8 @@ class OpenVinoSession:
     Raises:
         ModelError: if OpenVINO is not installed, or the files are missing, damaged or not ours.
     """
+
+    own_threads = True
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         try:
