@@ -176,7 +176,7 @@ def _timed(runner: Runner, data: bytes, threads: int) -> float:
 
 
 def _rest(threads: int) -> None:
-    """Give the cores back, and torch its threads: a contender may set them for the whole process, as Ultralytics does."""
+    """Give the cores back, and torch its threads, which Ultralytics sets for the whole process."""
     torch.set_num_threads(threads)
     time.sleep(REST)
 
