@@ -1,6 +1,7 @@
 """What is exported finds what the network finds, and what does not is not handed over."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -247,6 +248,16 @@ def test_sixteen_bit_weights_take_half_the_room(exported, model, scenes, tmp_pat
 def test_choices_that_contradict_each_other(capsys, model, words, message):
     ran = dsla(capsys, "export", model, *words)
     assert ran.status == 2 and message in ran.err
+
+
+@pytest.mark.parametrize(
+    ("format", "name"), [("onnx", "onnx"), ("onnx", "onnxscript"), ("onnx", "onnxruntime"), ("openvino", "openvino")]
+)
+def test_a_package_that_is_missing_is_named_before_anything_is_done(capsys, model, tmp_path, monkeypatch, format, name):
+    monkeypatch.setitem(sys.modules, name, None)
+    ran = dsla(capsys, "export", model, "--format", format, "--out", tmp_path / f"m.{format}")
+    assert ran.status == 2 and f"needs {name}: pip install 'dsla[{format}]'" in ran.err
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_exports_and_the_others_take_what_it_wrote(capsys, exported, scenes, tmp_path):

@@ -21,13 +21,8 @@ def to_onnx(graph: RawGraph) -> Any:
     """The graph as an `onnx.ModelProto`, without a description.
 
     Raises:
-        ModelError: if the packages are missing, or the network has an operator that ONNX lacks.
+        ModelError: if the network has an operator that ONNX lacks.
     """
-    try:
-        import onnx  # noqa: F401  # pyright: ignore[reportUnusedImport]  # the exporter needs both
-        import onnxscript  # noqa: F401  # pyright: ignore[reportUnusedImport]  # the same
-    except ImportError as error:
-        raise ModelError(f"export to ONNX needs {error.name}: pip install 'dsla[onnx]'") from error
     program = traced(graph)
     deforms = any(isinstance(module, DeformConv) for module in graph.modules())
     table: dict[Any, Any] = {torch.ops.dsla.suppress.default: onnx_suppress}

@@ -18,12 +18,10 @@ def save_openvino(model: Any, folder: Path, texts: Mapping[str, str], *, half: b
         half: store weights as 16-bit floats.
 
     Raises:
-        ModelError: if OpenVINO is not installed, or cannot read the graph.
+        ModelError: if OpenVINO cannot read the graph, or not run it.
     """
-    try:
-        import openvino
-    except ImportError as error:
-        raise ModelError("export to OpenVINO needs openvino: pip install 'dsla[openvino]'") from error
+    import openvino
+
     if any(node.op_type == "DeformConv" for node in model.graph.node):
         raise ModelError(
             "OpenVINO cannot run this network: it crashes on deformable convolutions; --format onnx runs in onnxruntime"
