@@ -161,18 +161,24 @@ def measure(place: Place, pictures: list[bytes], names: list[str], turns: int) -
     times: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(-WARMUP, turns):
         for name, runner in runners.items():
-            took = _timed(runner, pictures[turn % len(pictures)])
+            took = _timed(runner, pictures[turn % len(pictures)], place.threads)
             if turn >= 0:
                 times[name].append(took)
     first = times[names[0]]
     return [_row(place, name, times[name], first) for name in names]
 
 
-def _timed(runner: Runner, data: bytes) -> float:
-    time.sleep(REST)
+def _timed(runner: Runner, data: bytes, threads: int) -> float:
+    _rest(threads)
     began = time.perf_counter()
     runner(data)
     return (time.perf_counter() - began) * 1000
+
+
+def _rest(threads: int) -> None:
+    """Give the cores back, and torch its threads, which Ultralytics sets for the whole process."""
+    torch.set_num_threads(threads)
+    time.sleep(REST)
 
 
 def _row(place: Place, name: str, turns: list[float], first: list[float]) -> Row:
@@ -198,14 +204,19 @@ def _speedup(slow: list[float], fast: list[float]) -> float:
 def parts(place: Place, pictures: list[bytes]) -> dict[str, dict[str, float]]:
     """Where the time of a picture goes, milliseconds: PyTorch, and onnxruntime with suppression outside if it is there.
 
-    `network` has normalisation and the arithmetic of boxes in it; `choice` is thresholds and suppression.
+    `network` has normalisation and the arithmetic of boxes in it; `choice` is thresholds and suppression. The rest
+    before each picture is the one that the rows have, so that a sum of parts is their milliseconds.
     """
     told: dict[str, dict[str, float]] = {}
+    torch.set_num_threads(place.threads)  # sessions that are opened here get as many
     for name, file in (("eager", "model.safetensors"), ("onnx", "model.onnx"), ("onnx-outside", "raw.onnx")):
         if (place.folder / file).exists():
             predictor = dsla.load(place.folder / file)
-            rows = [_parts_of(predictor, pictures[turn % len(pictures)]) for turn in range(PARTS_TURNS)]
-            told[name] = {key: median(row[key] for row in rows[1:]) for key in rows[0]}
+            rows: list[dict[str, float]] = []
+            for turn in range(-WARMUP, PARTS_TURNS):
+                _rest(place.threads)
+                rows.append(_parts_of(predictor, pictures[turn % len(pictures)]))
+            told[name] = {key: median(row[key] for row in rows[WARMUP:]) for key in rows[0]}
     return told
 
 

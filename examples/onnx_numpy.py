@@ -23,9 +23,8 @@ def find(session: onnxruntime.InferenceSession, picture: Image.Image) -> list[tu
     if prepared["shorter"]:
         factor = min(factor, prepared["shorter"] / min(picture.size))
     width, height = (max(1, round(side * factor)) for side in picture.size)
-    small = picture.resize((width, height), Image.Resampling.BILINEAR)
     images = np.zeros((1, 3, -(-height // 32) * 32, -(-width // 32) * 32), dtype=np.uint8)
-    images[0, :, :height, :width] = np.asarray(small).transpose(2, 0, 1)
+    images[0, :, :height, :width] = np.asarray(picture.resize((width, height), Image.BILINEAR)).transpose(2, 0, 1)
     inputs = {"images": images, "sizes": np.array([[height, width]])}
     boxes, scores, labels, counts = session.run(["boxes", "scores", "labels", "counts"], inputs)
     back = np.array([picture.width / width, picture.height / height] * 2)

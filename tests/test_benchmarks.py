@@ -89,6 +89,16 @@ def test_latency_tells_times_memory_and_cold_start(tmp_path: Path) -> None:
     assert [claim["holds"] for claim in report["claims"]] == [None] * 4
 
 
+def test_a_contender_that_takes_threads_from_torch_takes_none_from_the_others() -> None:
+    code = (
+        "import torch, latency; "
+        "latency._timed(lambda data: torch.set_num_threads(1), b'', 2); "
+        "latency._timed(lambda data: print(torch.get_num_threads()), b'', 2)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPT.parent, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "2\n", done.stderr
+
+
 def test_train_step_names_an_unknown_contender() -> None:
     done = _run("--only", "ours,twni")
     assert done.returncode == 2 and "twni" in done.stderr and "resnet50" in done.stderr

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dsla.engine.draw import PALETTE, _overlaps, _place, class_color, draw_detections
+from dsla.engine.draw import PALETTE, _overlaps, _place, class_color, draw_detections, ink_on
 
 NAMES = ("cat", "a class with a rather long name")
 
@@ -82,3 +82,16 @@ def test_names_stay_in_the_picture_and_off_each_other():
 
 def test_thirty_classes_have_colours_of_their_own():
     assert len({class_color(label) for label in range(3 * len(PALETTE))}) == 3 * len(PALETTE)
+
+
+def test_names_can_be_read_on_every_colour():
+    """The contrast of WCAG 2, at least 4 to 1."""
+
+    def light(color):
+        parts = [part / 255 for part in color]
+        red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    for color in PALETTE:
+        low, high = sorted((light(color), light(ink_on(color))))
+        assert (high + 0.05) / (low + 0.05) >= 4, color

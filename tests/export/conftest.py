@@ -32,7 +32,7 @@ def quick(traced):
     """Trace each graph once, and do not check annotations while tracing, which takes minutes with symbols for sizes."""
 
     def once(graph: RawGraph) -> Any:
-        key = (type(graph), graph.decoding)
+        key = (type(graph), graph.decoding, sum(weight.numel() for weight in graph.parameters()))
         if key not in traced:
             traced[key] = to_onnx(graph)
         return copy.deepcopy(traced[key])

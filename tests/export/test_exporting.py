@@ -1,19 +1,24 @@
 """What is exported finds what the network finds, and what does not is not handed over."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 import torch
-from commands import dsla
+from commands import dsla, tiny_flags
 
+from dsla.config import override, parse_assignments
 from dsla.data import open_data
+from dsla.engine.modelfile import preprocessing_of, save_model
 from dsla.engine.predictor import load
 from dsla.errors import ConfigError, ModelError
 from dsla.export import exporting
 from dsla.export.exporting import export
 from dsla.export.fold import folded
 from dsla.hub import save_pretrained
+from dsla.models.deform import DeformConv
+from dsla.recipes import recipe
 
 THRESHOLD = 0.1
 SIZES = ((32, 32), (32, 160), (96, 64), (64, 96), (160, 128), (224, 32))
@@ -97,8 +102,9 @@ def test_a_graph_with_thresholds_inside_gives_what_is_above_them_and_refuses_wha
     assert len(outside.predict(pictures[0], 0.01)) > len(outside.predict(pictures[0], 0.2))
 
 
-def test_openvino_finds_the_same(model, scenes, tmp_path):
-    pytest.importorskip("openvino")
+def test_openvino_finds_the_same(model, scenes, tmp_path, monkeypatch):
+    openvino = pytest.importorskip("openvino")
+    monkeypatch.delattr(openvino, "convert_model")  # which reports to its makers over the network
     done = export(model, "openvino", tmp_path / "m_openvino", threshold=THRESHOLD, data=str(scenes), pictures=3)
     assert done.verdict.passed
     artefact = load(tmp_path / "m_openvino")
@@ -119,6 +125,60 @@ def test_pt2_finds_the_same_and_is_opened_only_if_trusted(model, scenes, tmp_pat
         load(done.path)
     artefact = load(done.path, trust=True)
     assert_finds_the_same(load(model), artefact, artefact.config.inference)
+
+
+def saved(folder, *settings):
+    """A tiny model with other settings, whose deformable convolutions move their places."""
+    config = override(recipe(), parse_assignments([*tiny_flags()[1::2], *settings]), "test")
+    torch.manual_seed(0)
+    detector = config.build_detector(3)
+    torch.nn.init.normal_(detector.head.classes.weight, std=0.15)
+    torch.nn.init.constant_(detector.head.classes.bias, -3.0)
+    torch.nn.init.normal_(detector.head.boxes.weight, std=0.05)
+    for module in detector.modules():
+        if isinstance(module, DeformConv):
+            torch.nn.init.normal_(module.offset.weight, std=0.05)
+    path = folder / "best.safetensors"
+    described = {"config": config.model_dump(mode="json"), "class_names": ("a", "b", "c")}
+    preprocessing = preprocessing_of(config, detector.mean.tolist(), detector.std.tolist())
+    save_model(path, detector.state_dict(), preprocessing=preprocessing, **described)
+    return path
+
+
+def test_deformable_convolutions_find_the_same_in_onnx_and_are_refused_where_they_crash(tmp_path):
+    model = saved(tmp_path, "model.dcn=v2", "model.dcn_stages=1", "model.head_dcn=true")
+    done = export(model, "onnx", decode="outside", threshold=THRESHOLD, pictures=2)
+    assert done.verdict.passed and done.verdict.total["matched"] > 50
+    done.path.unlink()
+    pytest.importorskip("openvino")
+    before = set(tmp_path.iterdir())
+    with pytest.raises(ModelError, match=r"crashes on deformable(.|\n)*--format onnx"):
+        export(model, "openvino", decode="outside")
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_backbone_of_windows_is_refused_at_once_and_nothing_is_left(tmp_path):
+    model = saved(tmp_path, "model.backbone=swin_tiny_patch4_window7_224")
+    for format in ("onnx", "pt2"):
+        with pytest.raises(ModelError, match="cuts them into windows"):
+            export(model, format)
+    assert set(tmp_path.iterdir()) == {model}
+
+
+def test_what_a_format_cannot_say_leaves_nothing_behind(model, tmp_path, monkeypatch):
+    class Odd(torch.nn.Module):
+        def forward(self, features):
+            return [feature * float(feature.mean()) for feature in features]  # a number of the picture
+
+    def spoiled(detector):
+        twin = folded(detector)
+        twin.neck = torch.nn.Sequential(twin.neck, Odd())
+        return twin
+
+    monkeypatch.setattr(exporting, "folded", spoiled)
+    with pytest.raises(ModelError, match="cannot be exported for pictures of any size"):
+        export(model, "pt2", tmp_path / "m.pt2")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_not_equal_is_refused_and_kept_only_on_demand(model, scenes, tmp_path, monkeypatch):
@@ -188,6 +248,16 @@ def test_sixteen_bit_weights_take_half_the_room(exported, model, scenes, tmp_pat
 def test_choices_that_contradict_each_other(capsys, model, words, message):
     ran = dsla(capsys, "export", model, *words)
     assert ran.status == 2 and message in ran.err
+
+
+@pytest.mark.parametrize(
+    ("format", "name"), [("onnx", "onnx"), ("onnx", "onnxscript"), ("onnx", "onnxruntime"), ("openvino", "openvino")]
+)
+def test_a_package_that_is_missing_is_named_before_anything_is_done(capsys, model, tmp_path, monkeypatch, format, name):
+    monkeypatch.setitem(sys.modules, name, None)
+    ran = dsla(capsys, "export", model, "--format", format, "--out", tmp_path / f"m.{format}")
+    assert ran.status == 2 and f"needs {name}: pip install 'dsla[{format}]'" in ran.err
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_exports_and_the_others_take_what_it_wrote(capsys, exported, scenes, tmp_path):

@@ -118,7 +118,7 @@ def test_jobs_share_the_cores(planned, splits, monkeypatch, jobs, cores, threads
             return False
 
     monkeypatch.setattr(runner.multiprocessing, "get_context", lambda kind: SimpleNamespace(Process=Process))
-    monkeypatch.setattr(runner, "_cores", lambda: cores)
+    monkeypatch.setattr(runner, "usable_cores", lambda: cores)
     monkeypatch.setattr(runner.torch, "get_num_threads", lambda: cores)
     monkeypatch.setattr(runner, "_devices", lambda plan: ["0", "1"])
     monkeypatch.setattr(runner, "work_off", lambda plan, splits, after: None)

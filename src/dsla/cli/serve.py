@@ -21,6 +21,9 @@ def serve(
     limit: Annotated[
         list[str] | None, typer.Option(metavar="NAME=N", help="As queue=64, batch=8, megabytes=32; see docs/serve.md.")
     ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of the network; all cores left to us if not given.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No line of log for each request.")] = False,
     device: Device = "auto",
 ) -> None:
@@ -41,7 +44,7 @@ def serve(
     access = Access(hosts_for(host, allow_host or []), read_keys(key_file, os.environ.get("DSLA_API_KEY")))
     bound = bind(host, port)
     log_to_stderr(requests=not quiet)
-    served = open_served(model, device)
+    served = open_served(model, device, threads)
     server = make_server(Service(served, limits, access, threshold))
     if not access.keys and not is_loopback(host):
         note(f"whoever reaches {host} can use this server; give --key-file or set DSLA_API_KEY")

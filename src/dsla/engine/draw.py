@@ -179,8 +179,12 @@ def _overlaps(places: Int[np.ndarray, "K 4"], rects: Int[np.ndarray, "N 4"]) -> 
 def _name(
     canvas: ImageDraw.ImageDraw, place: Rect, text: str, color: Color, font: ImageFont.FreeTypeFont, pad: int
 ) -> None:
-    light = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]
     canvas.rounded_rectangle(place, radius=max(2, pad // 2), fill=(*color, 235), outline=_RIM)
     middle = ((place[0] + place[2]) / 2, (place[1] + place[3]) / 2)
-    ink = (20, 20, 20) if light > 120 else (255, 255, 255)
-    canvas.text(middle, text, font=font, fill=ink, anchor="mm")
+    canvas.text(middle, text, font=font, fill=ink_on(color), anchor="mm")
+
+
+def ink_on(color: Color) -> Color:
+    """Dark or white, whichever is read more easily on a colour; the page's `overlay.js` has the same rule."""
+    light = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]
+    return (20, 20, 20) if light > 115 else (255, 255, 255)

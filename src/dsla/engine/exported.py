@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from dsla.cores import usable_cores
 from dsla.engine.device import pick_device
 from dsla.engine.program import ProgramSession
 from dsla.errors import ConfigError, ModelError
@@ -15,7 +16,8 @@ ONNX, PT2 = ".onnx", ".pt2"
 def open_exported(path: Path, device: str, *, trust: bool) -> tuple[Session, torch.device] | None:
     """The session of an exported model and where it computes; None where the name is none of an exported model.
 
-    Run-times get as many threads as torch has, so that OMP_NUM_THREADS and `torch.set_num_threads` hold for all.
+    Run-times get as many threads as torch has, so that OMP_NUM_THREADS and `torch.set_num_threads` hold for all, but no
+    more than this process's cores, whose share in a container torch does not look at.
 
     Args:
         path: file or folder.
@@ -31,7 +33,7 @@ def open_exported(path: Path, device: str, *, trust: bool) -> tuple[Session, tor
         return None
     if not path.exists():
         raise ModelError(f"{path}: no such model; `dsla export` writes one")
-    threads = torch.get_num_threads()
+    threads = min(torch.get_num_threads(), usable_cores())
     if path.suffix == PT2:
         place = pick_device(device)
         return ProgramSession(path, place, trust=trust), place

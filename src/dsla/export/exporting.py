@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Literal, TypeAlias
@@ -25,6 +26,11 @@ from dsla.runtime.session import XML
 
 Format: TypeAlias = Literal["onnx", "openvino", "pt2"]
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "openvino": "_openvino", "pt2": ".pt2"}
+PACKAGES: dict[Format, tuple[str, ...]] = {
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "openvino": ("onnx", "onnxscript", "openvino"),
+    "pt2": (),
+}
 SCENES = "scenes"
 CALIBRATION = 128  # pictures; twice as many moved AP on cells by less than 0.001
 
@@ -76,6 +82,7 @@ def export(
     """
     decode = decode or ("outside" if format == "pt2" else "graph")
     _check(format, decode, precision, data)
+    _need(format)
     predictor = load(model)
     source = predictor.file
     if not isinstance(source, ModelFile):
@@ -114,6 +121,15 @@ def _check(format: Format, decode: Place, precision: Precision, data: str | None
         raise ConfigError("pt2 knows --decode outside and --precision fp32 only; ONNX and OpenVINO know all")
     if precision == "int8" and data is None:
         raise ConfigError("int8 measures ranges on your own pictures: name them with --data")
+
+
+def _need(format: Format) -> None:
+    """Find out that a package is missing before minutes of work; the run-time is needed to compare."""
+    try:
+        for name in PACKAGES[format]:
+            import_module(name)
+    except ImportError as error:
+        raise ModelError(f"export to {format} needs {error.name}: pip install 'dsla[{format}]'") from error
 
 
 def _with_threshold(predictor: Predictor, threshold: float) -> Predictor:

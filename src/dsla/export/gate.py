@@ -83,7 +83,7 @@ class Verdict:
         if self.ap:
             told.append(f"  AP          {_ap(self.ap['network'])} in PyTorch, {_ap(self.ap['artefact'])} exported")
         else:
-            told.append("  AP          not measured: the classes of these pictures are not the model's; name --data")
+            told.append("  AP          not measured: these pictures are of other classes; --data names the model's own")
         return told + [f"  above the bound: {problem}" for problem in self.problems]
 
 

@@ -10,8 +10,10 @@ from dsla.errors import ModelError
 from dsla.export.graph import RawGraph
 from dsla.export.suppression import onnx_suppress
 from dsla.export.trace import quiet, traced
+from dsla.models.deform import DeformConv
 
 OPSET = 18  # what run-times of the last years read; it has all that is needed
+OPSET_DEFORM = 19  # the first with deformable convolutions; OpenVINO crashes on them
 _LEAST_FOR_HALF = 256  # numbers; what is smaller saves nothing, and scales and shifts keep their digits
 
 
@@ -19,21 +21,17 @@ def to_onnx(graph: RawGraph) -> Any:
     """The graph as an `onnx.ModelProto`, without a description.
 
     Raises:
-        ModelError: if the packages are missing, or the network has an operator that ONNX lacks.
+        ModelError: if the network has an operator that ONNX lacks.
     """
-    try:
-        import onnx  # noqa: F401  # pyright: ignore[reportUnusedImport]  # the exporter needs both
-        import onnxscript  # noqa: F401  # pyright: ignore[reportUnusedImport]  # the same
-    except ImportError as error:
-        raise ModelError(f"export to ONNX needs {error.name}: pip install 'dsla[onnx]'") from error
     program = traced(graph)
+    deforms = any(isinstance(module, DeformConv) for module in graph.modules())
     table: dict[Any, Any] = {torch.ops.dsla.suppress.default: onnx_suppress}
     try:
         with quiet():
             exported = torch.onnx.export(
                 program,
                 dynamo=True,
-                opset_version=OPSET,
+                opset_version=OPSET_DEFORM if deforms else OPSET,
                 input_names=["images", "sizes"],
                 output_names=graph.outputs,
                 custom_translation_table=table,

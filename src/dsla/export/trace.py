@@ -26,6 +26,7 @@ def traced(graph: nn.Module) -> ExportedProgram:
     Raises:
         ModelError: if the network depends on its input's size in a way that cannot be left open.
     """
+    _refuse_windows(graph)
     # No size equal to another one, nor to a number of channels: equal ones would be taken for the same thing.
     images = torch.zeros(2, 3, 7 * DIVISOR, 5 * DIVISOR, dtype=torch.uint8)
     sizes = torch.tensor([[7 * DIVISOR, 5 * DIVISOR - 3], [7 * DIVISOR - 5, 5 * DIVISOR]])
@@ -41,3 +42,13 @@ def traced(graph: nn.Module) -> ExportedProgram:
             f"this network cannot be exported for pictures of any size ({type(error).__name__}: {reason}); backbones "
             "of convolutions can"
         ) from error
+
+
+def _refuse_windows(graph: nn.Module) -> None:
+    """Attention within windows cuts pictures by their size in numbers: a tracer follows each cut for many minutes."""
+    kinds = {type(module).__name__ for module in graph.modules() if hasattr(module, "window_size")}
+    if kinds:
+        raise ModelError(
+            f"this network cannot be exported for pictures of any size: its backbone cuts them into windows "
+            f"({', '.join(sorted(kinds))}); backbones of convolutions can"
+        )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from dsla.cores import usable_cores
 from dsla.data import DataSplits
 from dsla.lab.claims import holder
 from dsla.lab.plan import Plan, PlannedRun, open_splits, read_plan
@@ -130,7 +131,7 @@ def run_plan(plan: Plan, splits: DataSplits, *, jobs: int = 1, tell: Tell = prin
 
 def _work_in_processes(plan: Plan, splits: DataSplits, jobs: int, follow: Follow) -> None:
     """Start workers and wait for them; what one of them leaves because it died, the caller does."""
-    threads = max(min(torch.get_num_threads(), _cores() // jobs), 1)
+    threads = max(min(torch.get_num_threads(), usable_cores() // jobs), 1)
     visible = _devices(plan)
     data = str(splits.path or plan.data)
     context = multiprocessing.get_context("spawn")
@@ -167,11 +168,6 @@ def _stop(workers: Sequence[BaseProcess]) -> None:
         if worker.is_alive():
             worker.terminate()
             worker.join()
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _devices(plan: Plan) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from dsla.cores import run_time_threads
 from dsla.errors import ConfigError, ModelError
 from dsla.runtime.artefact import Artefact, parse_description
 
@@ -43,7 +44,7 @@ class OnnxSession:
     Args:
         path: the file.
         device: cpu, cuda or cuda:1.
-        threads: within an operator; None leaves the choice to onnxruntime.
+        threads: within an operator; None: as `dsla.cores.run_time_threads`.
 
     Raises:
         ModelError: if onnxruntime is not installed, or the file is damaged or not ours.
@@ -59,6 +60,7 @@ class OnnxSession:
             raise ModelError(f"{path}: needs onnxruntime, which is not installed: pip install 'dsla[onnx]'") from error
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        threads = run_time_threads() if threads is None else threads
         if threads is not None:
             options.intra_op_num_threads = threads
         try:
@@ -86,7 +88,7 @@ class OpenVinoSession:
 
     Args:
         path: the folder, or the xml in it.
-        threads: of the CPU; None leaves the choice to OpenVINO.
+        threads: of the CPU; None: as `dsla.cores.run_time_threads`.
 
     Raises:
         ModelError: if OpenVINO is not installed, or the files are missing, damaged or not ours.
@@ -115,6 +117,7 @@ class OpenVinoSession:
         self.artefact = parse_description(path, texts)
         # Some processors would compute in bfloat16 by themselves; scores would then differ in the second digit.
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        threads = run_time_threads() if threads is None else threads
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
         self._compiled: Any = openvino.compile_model(model, "CPU", settings)

@@ -99,8 +99,10 @@ class ExportedFinder:
         return Detections(boxes, found.scores, found.labels, self.class_names, (height, width))
 
 
-def open_exported(path: Path, device: str) -> ExportedFinder | None:
+def open_exported(path: Path, device: str, threads: int | None = None) -> ExportedFinder | None:
     """A finder for an .onnx file or a folder (or .xml) of OpenVINO's; None for what is neither.
+
+    `threads` are those of an operator; None: as many as this process may use.
 
     Raises:
         ModelError: if it cannot be opened, its run-time is not installed, or it finds things by tiles.
@@ -108,11 +110,11 @@ def open_exported(path: Path, device: str) -> ExportedFinder | None:
     """
     device = "cpu" if device == "auto" else device
     if path.suffix == ".onnx":
-        return _whole_pictures(ExportedFinder(OnnxSession(path, device), "onnxruntime"))
+        return _whole_pictures(ExportedFinder(OnnxSession(path, device, threads), "onnxruntime"))
     if path.suffix == ".xml" or (path / XML).is_file():
         if device != "cpu":
             raise ConfigError(f"device {device}: an OpenVINO model computes on the cpu here")
-        return _whole_pictures(ExportedFinder(OpenVinoSession(path), "openvino"))
+        return _whole_pictures(ExportedFinder(OpenVinoSession(path, threads), "openvino"))
     return None
 
 

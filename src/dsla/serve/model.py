@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import UInt8
 
+from dsla.cores import usable_cores
 from dsla.engine.detections import Detections
 from dsla.errors import ConfigError, ModelError
 from dsla.serve.exported import open_exported, padded_to, resized_to
@@ -65,8 +66,10 @@ class ServedModel:
             self.find([blank] * count, 0.5)
 
 
-def open_served(path: Path, device: str) -> ServedModel:
+def open_served(path: Path, device: str, threads: int | None = None) -> ServedModel:
     """Load a model for serving: an exported one in its run-time alone, any other in torch.
+
+    `threads` are those that the network computes with; None: as many as this process may use.
 
     Raises:
         ModelError: if it cannot be used.
@@ -74,22 +77,25 @@ def open_served(path: Path, device: str) -> ServedModel:
     """
     # "best" is what every run calls its model; the run's name says more.
     name = path.resolve().parent.name if path.stem == "best" else path.resolve().name
-    exported = open_exported(path, device)
+    exported = open_exported(path, device, threads)
     if exported is not None:
         long, short = exported.sides
         return ServedModel(name, exported, exported.backend, long, short)
-    predictor = _load(path, device)
+    predictor = _load(path, device, threads)
     data = predictor.config.data
     return ServedModel(name, predictor, "pytorch", data.imgsz, data.shorter)
 
 
-def _load(path: Path, device: str) -> Any:
+def _load(path: Path, device: str, threads: int | None) -> Any:
     try:
+        import torch
+
         from dsla.engine.predict import load
     except ModuleNotFoundError as error:
         raise ModelError(
             f"{path}: needs {error.name}, which is not installed here; `dsla export` it where torch is, and serve that"
         ) from error
+    torch.set_num_threads(threads or min(torch.get_num_threads(), usable_cores()))
     return load(path, device)
 
 

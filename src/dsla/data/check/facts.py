@@ -4,7 +4,6 @@ Pictures are decoded by `dsla.data.image.decode_image`, as in training, so what 
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from dsla.cores import usable_cores
 from dsla.data.image import decode_image
 from dsla.data.picture_file import opened
 from dsla.errors import DataError
@@ -86,7 +86,7 @@ def look_at_all(
     """
     unique = list(dict.fromkeys(paths))
     found: dict[Path, Facts] = {}
-    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(workers or usable_cores())
     try:
         for done, facts in enumerate(pool.map(lambda path: look_at(path, max_pixels), unique), start=1):
             found[facts.path] = facts

@@ -72,7 +72,7 @@ function tag(one, withScore) {
   span.textContent = withScore ? `${one.name} ${one.score.toFixed(2)}` : one.name; // the list has the scores
   span.style.backgroundColor = one.color;
   const [red, green, blue] = [1, 3, 5].map((start) => parseInt(one.color.slice(start, start + 2), 16));
-  if (0.299 * red + 0.587 * green + 0.114 * blue <= 120) span.classList.add("light");
+  if (0.299 * red + 0.587 * green + 0.114 * blue <= 115) span.classList.add("light");
   return span;
 }
 
