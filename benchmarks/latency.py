@@ -2,9 +2,9 @@
 
     python benchmarks/latency.py --model runs/cells/best.safetensors --data pictures/cells --json latency.json
 
-All contenders run in one process on the same pictures, one picture at a time, in turns, so that whatever else the
-machine does hits all alike; times are medians, ratios medians of the ratios within a turn. Memory and cold start are
-measured in a process of its own for each contender.
+All contenders run in one process on the same pictures, a few pictures each in turn, so that whatever else the machine
+does hits all alike; times are medians, ratios medians of the ratios within a turn. Memory and cold start are measured
+in a process of its own for each contender.
 """
 
 import argparse
@@ -14,7 +14,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -24,16 +23,17 @@ import torch
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
-from runners import ENTRIES, EXAMPLE, THRESHOLD, Place, Runner
+from runners import ENTRIES, EXAMPLE, THRESHOLD, Place
 from told import claim, machine, verdicts
+from turn import Took, measure, speedup
 
 import dsla
 from dsla.data import Batch, Resize, open_data
 from dsla.data.image import decode_image
 from dsla.engine.modelfile import preprocessing_of, save_model
+from dsla.engine.threads import one_thread
 
-WARMUP, PARTS_TURNS = 3, 10
-REST = 0.1  # seconds before each run: the threads of the contender before it wait awake for a while, on our cores
+PARTS = 10  # pictures whose parts are timed, after the first
 PICTURE = "picture.jpg"
 PEAK = """
 import os
@@ -60,7 +60,9 @@ def main() -> None:
         place.folder.mkdir(parents=True, exist_ok=True)
         _prepare(place, options)
         pictures = _pictures(place, options.data)
-        rows = measure(place, pictures, options.only, options.turns)
+        runners = {name: ENTRIES[name].build(place) for name in options.only}
+        times = measure(runners, pictures, options.turns, options.threads)
+        rows = [_row(place, name, times[name], times[options.only[0]]) for name in options.only]
         for row in rows:
             row |= _cold_apart(row["name"], place)
         report = {
@@ -155,68 +157,36 @@ def _pictures(place: Place, data: str, count: int = 8) -> list[bytes]:
     return found
 
 
-def measure(place: Place, pictures: list[bytes], names: list[str], turns: int) -> list[Row]:
-    """Time all contenders in turns; a row each, with the milliseconds of each turn."""
-    runners = {name: ENTRIES[name].build(place) for name in names}
-    times: dict[str, list[float]] = {name: [] for name in names}
-    for turn in range(-WARMUP, turns):
-        for name, runner in runners.items():
-            took = _timed(runner, pictures[turn % len(pictures)], place.threads)
-            if turn >= 0:
-                times[name].append(took)
-    first = times[names[0]]
-    return [_row(place, name, times[name], first) for name in names]
-
-
-def _timed(runner: Runner, data: bytes, threads: int) -> float:
-    _rest(threads)
-    began = time.perf_counter()
-    runner(data)
-    return (time.perf_counter() - began) * 1000
-
-
-def _rest(threads: int) -> None:
-    """Give the cores back, and torch its threads, which Ultralytics sets for the whole process."""
-    torch.set_num_threads(threads)
-    time.sleep(REST)
-
-
-def _row(place: Place, name: str, turns: list[float], first: list[float]) -> Row:
-    quarters = quantiles(turns, n=4, method="inclusive") if len(turns) > 1 else [turns[0]] * 3
+def _row(place: Place, name: str, turns: list[Took], first: list[Took]) -> Row:
+    busy = [turn.busy for turn in turns]
+    quarters = quantiles(busy, n=4, method="inclusive") if len(busy) > 1 else [busy[0]] * 3
     size = ENTRIES[name].size(place)
     return {
         "name": name,
         "label": ENTRIES[name].label,
-        "ms": median(turns),
+        "ms": median(busy),
         "ms_spread": [quarters[0], quarters[2]],
-        "ms_best": min(turns),
-        "speedup": _speedup(first, turns),
+        "ms_rested": median(turn.rested for turn in turns),
+        "speedup": speedup(first, turns),
         "size_mb": None if size is None else size / 2**20,
         "turns": turns,
     }
 
 
-def _speedup(slow: list[float], fast: list[float]) -> float:
-    """Median over turns of one's time to the other's in the same turn."""
-    return median(a / b for a, b in zip(slow, fast, strict=True))
-
-
 def parts(place: Place, pictures: list[bytes]) -> dict[str, dict[str, float]]:
     """Where the time of a picture goes, milliseconds: PyTorch, and onnxruntime with suppression outside if it is there.
 
-    `network` has normalisation and the arithmetic of boxes in it; `choice` is thresholds and suppression. The rest
-    before each picture is the one that the rows have, so that a sum of parts is their milliseconds.
+    `network` has normalisation and the arithmetic of boxes in it; `choice` is thresholds and suppression. Pictures
+    come without a pause, as in the rows, and torch has as many threads as there, so that a sum of parts is a row's.
     """
     told: dict[str, dict[str, float]] = {}
     torch.set_num_threads(place.threads)  # sessions that are opened here get as many
     for name, file in (("eager", "model.safetensors"), ("onnx", "model.onnx"), ("onnx-outside", "raw.onnx")):
         if (place.folder / file).exists():
             predictor = dsla.load(place.folder / file)
-            rows: list[dict[str, float]] = []
-            for turn in range(-WARMUP, PARTS_TURNS):
-                _rest(place.threads)
-                rows.append(_parts_of(predictor, pictures[turn % len(pictures)]))
-            told[name] = {key: median(row[key] for row in rows[WARMUP:]) for key in rows[0]}
+            with one_thread(predictor.backend.own_threads):
+                rows = [_parts_of(predictor, pictures[turn % len(pictures)]) for turn in range(PARTS)]
+            told[name] = {key: median(row[key] for row in rows[1:]) for key in rows[0]}
     return told
 
 
@@ -286,7 +256,7 @@ def claims(rows: dict[str, Row]) -> list[dict[str, Any]]:
     """What the project says of itself, with the number measured; `holds` is None where it was not."""
 
     def faster(slow: str, fast: str) -> float | None:
-        return _speedup(rows[slow]["turns"], rows[fast]["turns"]) if {slow, fast} <= rows.keys() else None
+        return speedup(rows[slow]["turns"], rows[fast]["turns"]) if {slow, fast} <= rows.keys() else None
 
     eager, twin, resnet, yolo = (faster(name, "onnx") for name in ("eager", "twin", "resnet50", "ultralytics"))
     return [
@@ -307,7 +277,7 @@ def _print(console: Console, report: dict[str, Any]) -> None:
     )
     table = Table(caption="from the bytes of a JPEG to boxes; speed-up over the first; cold: load, find once, end")
     table.add_column("", no_wrap=True)
-    for title in ("ms", "middle half", "best", "speed-up", "file MB", "peak MB", "cold s"):
+    for title in ("ms", "middle half", "after a rest", "speed-up", "file MB", "peak MB", "cold s"):
         table.add_column(title, justify="right", no_wrap=True)
     for row in report["rows"]:
         low, high = row["ms_spread"]
@@ -315,7 +285,7 @@ def _print(console: Console, report: dict[str, Any]) -> None:
             row["name"],
             f"{row['ms']:.0f}",
             f"{low:.0f} to {high:.0f}",
-            f"{row['ms_best']:.0f}",
+            f"{row['ms_rested']:.0f}",
             f"{row['speedup']:.2f}",
             "" if row["size_mb"] is None else f"{row['size_mb']:.1f}",
             "" if row["peak_mb"] is None else f"{row['peak_mb']:.0f}",

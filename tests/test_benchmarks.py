@@ -83,7 +83,7 @@ def test_latency_tells_times_memory_and_cold_start(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     report = json.loads(file.read_text())
     for row in report["rows"]:
-        assert row["ms_spread"][0] <= row["ms"] <= row["ms_spread"][1] and row["cold_s"] > 0
+        assert row["ms_spread"][0] <= row["ms"] <= row["ms_spread"][1] and row["ms_rested"] > 0 and row["cold_s"] > 0
     assert report["rows"][0]["speedup"] == 1 and report["rows"][0]["size_mb"] > 1
     assert report["parts"]["eager"].keys() == {"decode", "resize", "network", "choice", "mapping"}
     assert [claim["holds"] for claim in report["claims"]] == [None] * 4
@@ -91,12 +91,13 @@ def test_latency_tells_times_memory_and_cold_start(tmp_path: Path) -> None:
 
 def test_a_contender_that_takes_threads_from_torch_takes_none_from_the_others() -> None:
     code = (
-        "import torch, latency; "
-        "latency._timed(lambda data: torch.set_num_threads(1), b'', 2); "
-        "latency._timed(lambda data: print(torch.get_num_threads()), b'', 2)"
+        "import torch, turn; seen = []; "
+        "turn.measure({'greedy': lambda data: torch.set_num_threads(1), "
+        "'other': lambda data: seen.append(torch.get_num_threads())}, [b''], 2, 2); "
+        "print(set(seen))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPT.parent, capture_output=True, text=True, timeout=120)
-    assert done.stdout == "2\n", done.stderr
+    assert done.stdout == "{2}\n", done.stderr
 
 
 def test_train_step_names_an_unknown_contender() -> None:

@@ -33,7 +33,7 @@ def nano() -> Config:
     """MobileNetV4-Conv-Small at half width, 320 px: the fastest on a CPU, and trains from random weights too.
 
     All of the backbone learns, batch norms and all, so that nothing in it need be known before. Cells of 8, 16 and 32
-    pixels, one convolution a tower.
+    pixels, one convolution of 48 channels a tower.
     """
     return Config(
         assigner=_assigner(),
@@ -42,7 +42,9 @@ def nano() -> Config:
             backbone="mobilenetv4_conv_small_050.e3000_r224_in1k",
             weights="timm",
             levels=(3, 4, 5),
+            width=48,
             convs=1,
+            groups=8,
             frozen_stages=0,
             freeze_norm=False,
         ),
