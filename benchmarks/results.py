@@ -97,13 +97,38 @@ def data_table(results: dict[str, Any]) -> str:
 
 def latency_table(results: dict[str, Any]) -> str:
     """Markdown: a picture from its bytes to boxes, a contender a row, and whether each claim holds."""
-    lines = ["| | ms | speed-up | file, MB | first picture of a process, s | peak, MB |", "|---|" + "---:|" * 5]
+    lines = [
+        "| | ms | speed-up | ms after a rest | file, MB | first picture of a process, s | peak, MB |",
+        "|---|" + "---:|" * 6,
+    ]
     for row in results["rows"]:
         size = "" if row["size_mb"] is None else f"{row['size_mb']:.1f}"
-        cells = f"{row['ms']:.0f} | {row['speedup']:.2f} | {size} | {row['cold_s']:.1f} | {row['peak_mb']:.0f}"
-        lines.append(f"| {row['label']} | {cells} |")
+        cells = f"{row['ms']:.0f} | {row['speedup']:.2f} | {row['ms_rested']:.0f} | {size} | {row['cold_s']:.1f}"
+        lines.append(f"| {row['label']} | {cells} | {row['peak_mb']:.0f} |")
     where = results["machine"]
     how = f"{results['imgsz']} px, {where['cpu']}, {where['threads']} threads, medians of {results['turns']} turns."
+    return "\n".join([*lines, "", how, "", *_claims(results)]) + "\n"
+
+
+def equal_time_table(results: dict[str, Any]) -> str:
+    """Markdown: AP after equal time and the latency of what was trained, a contender a row, and the claims."""
+    lines = [
+        "| | AP | of each seed | AP50 | epochs | ms | ms after a rest | file, MB |",
+        "|---|---:|---|---:|---:|---:|---:|---:|",
+    ]
+    for row in results["rows"]:
+        runs = row["runs"]
+        scores = ", ".join(f"{100 * run['AP']:.1f}" for run in runs)
+        epochs = f"{min(run['epochs'] for run in runs)} to {max(run['epochs'] for run in runs)}"
+        fifty = 100 * sum(run["AP50"] for run in runs) / len(runs)
+        speed = f"{row['ms']:.1f} | {row['ms_rested']:.1f} | {row['size_mb']:.1f}"
+        lines.append(f"| {row['label']} | {100 * row['ap']:.1f} | {scores} | {fifty:.1f} | {epochs} | {speed} |")
+    where, seeds = results["machine"], len(results["rows"][0]["runs"])
+    how = (
+        f"{results['data']} at {results['imgsz']} px, {seeds} seeds, {results['minutes']:g} minutes of training each "
+        f"from random weights, {where['cpu']}, {where['threads']} threads; latencies are medians of "
+        f"{results['turns']} turns."
+    )
     return "\n".join([*lines, "", how, "", *_claims(results)]) + "\n"
 
 
@@ -316,6 +341,7 @@ MAKERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "train_step": step_table,
     "points_a_box": points_table,
     "latency": latency_table,
+    "equal_time": equal_time_table,
     "parity": parity_table,
     "lengths": lengths_table,
     "effects": effects_table,

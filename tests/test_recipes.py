@@ -183,7 +183,7 @@ def test_practical_recipes_share_what_was_found_on_small_data(name):
 @every_recipe
 def test_a_recipe_builds_and_amounts_to_what_the_documents_say(name):
     found, told = outline(name), documented[name]
-    assert found.strides == (8, 16, 32, 64, 128)
+    assert found.strides == ((8, 16, 32) if name == "nano" else (8, 16, 32, 64, 128))
     assert list(found.size) == told["size"]
     assert found.complexity.parameters == told["parameters"]
     assert found.complexity.trainable == told["trainable"]

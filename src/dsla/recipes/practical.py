@@ -30,7 +30,7 @@ def lite0() -> Config:
 
 
 def nano() -> Config:
-    """MobileNetV4-Conv-Small at half width, 320 px: the fastest on a CPU, and trains from random weights too.
+    """MobileNetV4-Conv-Small at half width, 320 px: the fastest on a CPU, also from random weights.
 
     All of the backbone learns, batch norms and all, so that nothing in it need be known before. Cells of 8, 16 and 32
     pixels, one convolution of 48 channels a tower.
