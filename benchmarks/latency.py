@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -35,6 +36,7 @@ from dsla.engine.modelfile import preprocessing_of, save_model
 from dsla.engine.threads import one_thread
 
 PARTS = 10  # pictures whose parts are timed, after the first
+BATCHES, BATCH_TURNS = (1, 4, 8), 3
 PICTURE = "picture.jpg"
 PEAK = """
 import os
@@ -73,6 +75,7 @@ def main() -> None:
             "pictures": len(pictures),
             "machine": machine(options.threads),
             "parts": parts(place, pictures),
+            "batches": batches(place, pictures),
             "rows": [{key: value for key, value in row.items() if key != "turns"} for row in rows],
             "claims": claims({row["name"]: row for row in rows}),
         }
@@ -191,6 +194,23 @@ def parts(place: Place, pictures: list[bytes]) -> dict[str, dict[str, float]]:
     return told
 
 
+def batches(place: Place, pictures: list[bytes]) -> dict[str, dict[str, float]]:
+    """Milliseconds a picture when several are given at once, in PyTorch and in onnxruntime; by the number given."""
+    told: dict[str, dict[str, float]] = {}
+    torch.set_num_threads(place.threads)
+    for name, file in (("eager", "model.safetensors"), ("onnx", "model.onnx")):
+        if (place.folder / file).exists():
+            predictor = dsla.load(place.folder / file)
+            runners = {str(count): partial(_all, predictor, (pictures * 8)[:count]) for count in BATCHES}
+            times = measure(runners, [b""], BATCH_TURNS, place.threads)
+            told[name] = {key: median(turn.busy for turn in turns) / int(key) for key, turns in times.items()}
+    return told
+
+
+def _all(predictor: dsla.Predictor, pictures: list[bytes], _: bytes) -> object:
+    return predictor.predict(pictures, THRESHOLD, batch=len(pictures))
+
+
 def _parts_of(predictor: dsla.Predictor, data: bytes) -> dict[str, float]:
     from dataclasses import replace
 
@@ -297,6 +317,9 @@ def _print(console: Console, report: dict[str, Any]) -> None:
         console.print(f"{row['name']}: {row['label']}", style="dim")
     for name, steps in report["parts"].items():
         console.print(f"{name}: " + ", ".join(f"{step} {ms:.1f} ms" for step, ms in steps.items()))
+    for name, counts in report["batches"].items():
+        told = ", ".join(f"{count} at once {ms:.1f} ms each" for count, ms in counts.items())
+        console.print(f"{name}: {told}")
     for line in verdicts(report["claims"]):
         console.print(line)
 

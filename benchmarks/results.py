@@ -107,7 +107,17 @@ def latency_table(results: dict[str, Any]) -> str:
         lines.append(f"| {row['label']} | {cells} | {row['peak_mb']:.0f} |")
     where = results["machine"]
     how = f"{results['imgsz']} px, {where['cpu']}, {where['threads']} threads, medians of {results['turns']} turns."
-    return "\n".join([*lines, "", how, "", *_claims(results)]) + "\n"
+    together = [
+        f"Several pictures at once, {name}, milliseconds each: "
+        + ", ".join(f"{ms:.0f} (of {count})" for count, ms in counts.items())
+        for name, counts in results["batches"].items()
+    ]
+    parts = [
+        f"Where a picture's time goes, {name}: " + ", ".join(f"{part} {ms:.1f} ms" for part, ms in steps.items())
+        for name, steps in results["parts"].items()
+    ]
+    told = [f"{line}.\n" for line in (*parts, *together)]
+    return "\n".join([*lines, "", how, "", *told, *_claims(results)]) + "\n"
 
 
 def equal_time_table(results: dict[str, Any]) -> str:

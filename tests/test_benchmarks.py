@@ -85,6 +85,7 @@ def test_latency_tells_times_memory_and_cold_start(tmp_path: Path) -> None:
     for row in report["rows"]:
         assert row["ms_spread"][0] <= row["ms"] <= row["ms_spread"][1] and row["ms_rested"] > 0 and row["cold_s"] > 0
     assert report["rows"][0]["speedup"] == 1 and report["rows"][0]["size_mb"] > 1
+    assert report["batches"]["eager"].keys() == {"1", "4", "8"}
     assert report["parts"]["eager"].keys() == {"decode", "resize", "network", "choice", "mapping"}
     assert [claim["holds"] for claim in report["claims"]] == [None] * 4
 
