@@ -39,7 +39,7 @@ import dsla
 from dsla.data import DetectionData, open_data
 from dsla.export import export
 
-LABELS = {"dsla": "dsla", "ultralytics": "Ultralytics YOLO26n"}
+LABELS = {"dsla": "dsla, recipe nano", "ultralytics": "Ultralytics YOLO26n"}
 RESERVE = 0.03  # of the time, for what comes after the last epoch
 LEAST = 1.5
 LOWEST = {"dsla": dsla.recipe().inference.score_threshold, "ultralytics": 0.001}  # each as its own evaluation has it

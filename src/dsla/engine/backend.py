@@ -6,7 +6,7 @@ resizing, padding, tiles) and after (back to the picture's own pixels) is the sa
 Letters: B images, H and W pixels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -18,6 +18,10 @@ from dsla.errors import ConfigError
 from dsla.models import Decoding, Detected, Detector, detect
 from dsla.runtime.decode import Choice, Found, choose, found_in_graph
 from dsla.runtime.session import Session
+
+# Activations of more fit into no memory that an allocator keeps at hand (32 MB at most in glibc): each layer then takes
+# new pages, and a picture of a large batch up to three times as long as one alone.
+CPU_PIXELS = 2**19
 
 
 @runtime_checkable
@@ -75,12 +79,25 @@ class NetworkBackend:
         if training:
             self.detector.eval()
         try:
-            sizes = sizes.to(self.device)
-            output = self.detector(self.detector.preprocess(images.to(self.device), sizes))
-            return [_on_cpu(found) for found in detect(output, sizes, decoding)]
+            return [_on_cpu(found) for part in self._parts(images, sizes) for found in self._detect(*part, decoding)]
         finally:
             if training:
                 self.detector.train()
+
+    def _parts(
+        self, images: UInt8[Tensor, "B 3 H W"], sizes: Int64[Tensor, "B 2"]
+    ) -> Iterable[tuple[UInt8[Tensor, "b 3 H W"], Int64[Tensor, "b 2"]]]:
+        """As many pictures at once as are good for the device."""
+        count = len(images)
+        if self.device.type == "cpu":
+            count = max(1, CPU_PIXELS // (images.shape[2] * images.shape[3]))
+        return zip(images.split(count), sizes.split(count), strict=True)
+
+    def _detect(
+        self, images: UInt8[Tensor, "b 3 H W"], sizes: Int64[Tensor, "b 2"], decoding: Decoding
+    ) -> Sequence[Detected]:
+        sizes = sizes.to(self.device)
+        return detect(self.detector(self.detector.preprocess(images.to(self.device), sizes)), sizes, decoding)
 
 
 @dataclass(frozen=True, eq=False)
