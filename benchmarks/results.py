@@ -103,13 +103,13 @@ def latency_table(results: dict[str, Any]) -> str:
     ]
     for row in results["rows"]:
         size = "" if row["size_mb"] is None else f"{row['size_mb']:.1f}"
-        cells = f"{row['ms']:.0f} | {row['speedup']:.2f} | {row['ms_rested']:.0f} | {size} | {row['cold_s']:.1f}"
+        cells = f"{_ms(row['ms'])} | {row['speedup']:.2f} | {_ms(row['ms_rested'])} | {size} | {row['cold_s']:.1f}"
         lines.append(f"| {row['label']} | {cells} | {row['peak_mb']:.0f} |")
     where = results["machine"]
     how = f"{results['imgsz']} px, {where['cpu']}, {where['threads']} threads, medians of {results['turns']} turns."
     together = [
         f"Several pictures at once, {name}, milliseconds each: "
-        + ", ".join(f"{ms:.0f} (of {count})" for count, ms in counts.items())
+        + ", ".join(f"{_ms(ms)} (of {count})" for count, ms in counts.items())
         for name, counts in results["batches"].items()
     ]
     parts = [
@@ -118,6 +118,10 @@ def latency_table(results: dict[str, Any]) -> str:
     ]
     told = [f"{line}.\n" for line in (*parts, *together)]
     return "\n".join([*lines, "", how, "", *told, *_claims(results)]) + "\n"
+
+
+def _ms(milliseconds: float) -> str:
+    return f"{milliseconds:.1f}" if milliseconds < 10 else f"{milliseconds:.0f}"
 
 
 def equal_time_table(results: dict[str, Any]) -> str:
