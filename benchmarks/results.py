@@ -141,7 +141,8 @@ def equal_time_table(results: dict[str, Any]) -> str:
     how = (
         f"{results['data']} at {results['imgsz']} px, {seeds} seeds, {results['minutes']:g} minutes of training each "
         f"from random weights, {where['cpu']}, {where['threads']} threads; latencies are medians of "
-        f"{results['turns']} turns."
+        f"{results['turns']} turns. Made by `python benchmarks/equal_time.py {results['data']} --ultralytics FOLDER "
+        f"--minutes {results['minutes']:g} --json equal_time.json`."
     )
     return "\n".join([*lines, "", how, "", *_claims(results)]) + "\n"
 
