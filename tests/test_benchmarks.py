@@ -101,6 +101,23 @@ def test_a_contender_that_takes_threads_from_torch_takes_none_from_the_others() 
     assert done.stdout == "{2}\n", done.stderr
 
 
+def test_equal_time_judges_what_a_predictor_returns(tmp_path: Path) -> None:
+    plain_coco(tmp_path / "set").save()
+    code = (
+        "import sys, numpy as np, dsla; from dsla.data import open_data; from equal_time import average_precision; "
+        "data = open_data(sys.argv[1]).train; records = [data.record(index) for index in range(len(data))]; "
+        "ones = lambda record: np.ones(len(record.boxes), np.float32); "
+        "found = lambda record, far: dsla.Detections(boxes=record.boxes.numpy() + far, scores=ones(record), "
+        "labels=record.labels.numpy(), class_names=data.class_names, size=record.size, name=None); "
+        "answers = lambda far: iter([found(record, far) for record in records]); "
+        "right, wrong = answers(0), answers(500); "
+        "print(average_precision(data, lambda _: next(right)), average_precision(data, lambda _: next(wrong)))"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "set")]
+    done = subprocess.run(words, cwd=SCRIPT.parent, capture_output=True, text=True, timeout=120)
+    assert "{'AP': 1.0, 'AP50': 1.0} {'AP': 0.0, 'AP50': 0.0}" in done.stdout.replace("0.9999999999999999", "1.0"), done
+
+
 def test_train_step_names_an_unknown_contender() -> None:
     done = _run("--only", "ours,twni")
     assert done.returncode == 2 and "twni" in done.stderr and "resnet50" in done.stderr
