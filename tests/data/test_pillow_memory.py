@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as F
 
 from dsla.data import pillow_memory, resize
 from dsla.data.image import decode_image
-from dsla.data.pillow_memory import pixels_of, with_padding
+from dsla.data.pillow_memory import in_one_piece, pixels_of, with_padding
 from dsla.data.resize import Window, resample
 from dsla.data.sample import Sample
 
@@ -71,6 +71,22 @@ def test_a_large_file_is_lent_in_one_piece_and_pillow_left_as_it_was(tmp_path: P
     assert with_padding(pixels) is not None  # Pillow's own memory: copied pixels have no fourth byte
     settings: Any = Image.core
     assert settings.get_use_block_allocator() == 0
+
+
+def test_threads_that_cross_leave_pillow_as_it_was() -> None:
+    settings: Any = Image.core
+    large = Image.new("RGB", (2300, 2100))
+    first, second = in_one_piece(large), in_one_piece(large)
+    for step, expected in [
+        (first.__enter__, 1),
+        (second.__enter__, 1),
+        (lambda: first.__exit__(None, None, None), 1),
+        (lambda: second.__exit__(None, None, None), 0),
+    ]:
+        step()
+        assert settings.get_use_block_allocator() == expected
+    with in_one_piece(Image.new("RGB", (640, 480))):
+        assert settings.get_use_block_allocator() == 0
 
 
 def test_a_window_of_a_large_picture_is_resized_in_bands_to_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

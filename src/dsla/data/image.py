@@ -41,7 +41,7 @@ def decode_image(
         source, name = Path(source), name or str(source)
     name = name or "picture"
     if isinstance(source, Path | bytes):
-        with opened(source, name, max_pixels) as image, in_one_piece():
+        with opened(source, name, max_pixels) as image, in_one_piece(image):
             return _from_pillow(image, name, exif, ours=True)
     if isinstance(source, Image.Image):
         return _from_pillow(source, name, exif)

@@ -8,6 +8,7 @@ faster than three that are apart.
 """
 
 import ctypes
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,9 @@ from PIL import Image
 from torch import Tensor
 
 _BYTES = 4  # a pixel
+_SETTING = "set_use_block_allocator"  # of Pillow from 11.2 on
+_LOCK = threading.Lock()
+_before: list[int] = []  # the setting that each thread within found: the first one's is to come back
 
 
 class _ArrowArray(ctypes.Structure):
@@ -66,21 +70,25 @@ def pixels_of(image: Image.Image) -> UInt8[Tensor, "3 H W"] | None:
 
 
 @contextmanager
-def in_one_piece() -> Generator[None]:
-    """Let Pillow decode into one piece of memory, however large the picture; older Pillows cannot.
+def in_one_piece(image: Image.Image) -> Generator[None]:
+    """Let Pillow decode this picture into one piece of memory, however large; older Pillows cannot.
 
-    The setting is the process's. Should two threads cross, it may stay on, which only changes where pictures lie.
+    The setting is the process's, and as it was when the last thread leaves.
     """
     settings: Any = Image.core
-    if not hasattr(settings, "set_use_block_allocator"):
+    if image.width * image.height * _BYTES < settings.get_block_size() or not hasattr(settings, _SETTING):
         yield
         return
-    before = settings.get_use_block_allocator()
-    settings.set_use_block_allocator(1)
+    with _LOCK:
+        _before.append(settings.get_use_block_allocator())
+        settings.set_use_block_allocator(1)
     try:
         yield
     finally:
-        settings.set_use_block_allocator(before)
+        with _LOCK:
+            if len(_before) == 1:
+                settings.set_use_block_allocator(_before[0])
+            _before.pop()
 
 
 def with_padding(image: UInt8[Tensor, "3 H W"]) -> UInt8[Tensor, "4 H W"] | None:
