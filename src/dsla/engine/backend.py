@@ -20,7 +20,7 @@ from dsla.runtime.decode import Choice, Found, choose, found_in_graph
 from dsla.runtime.session import Session
 
 # Activations of more fit into no memory that an allocator keeps at hand (32 MB at most in glibc): each layer then takes
-# new pages, and a picture of a large batch up to three times as long as one alone.
+# new pages, and a picture of a large batch takes longer than one alone (`benchmarks/latency.py` tells of both).
 CPU_PIXELS = 2**19
 
 
