@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -31,9 +32,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from rich.console import Console
 from rich.table import Table
-from runners import SMALLEST, THRESHOLD, Place, Runner, begin_ultralytics, ours, ultralytics
+from runners import SMALLEST, THRESHOLD, Place, begin_ultralytics, ours, ultralytics
 from told import claim, machine, verdicts
-from turn import Took, measure, speedup
+from turn import Runner, Took, measure, speedup
 
 import dsla
 from dsla.data import DetectionData, open_data
@@ -63,9 +64,9 @@ def main() -> None:
             runs.append(run | average_precision(data, _runner(name, folder, options, LOWEST[name])))
             console.print(f"{name}, seed {seed}: AP {100 * runs[-1]['AP']:.2f} after {run['seconds']:.0f} s")
     first = {name: options.folder / name / str(options.seeds[0]) for name in LABELS}
-    runners = {name: _runner(name, folder, options, THRESHOLD) for name, folder in first.items()}
+    builds = {name: partial(_runner, name, folder, options, THRESHOLD) for name, folder in first.items()}
     pictures = [Path(data.record(index).name).read_bytes() for index in range(min(8, len(data)))]
-    turns = measure(runners, pictures, options.turns, options.threads)
+    turns = measure(builds, pictures, options.turns, options.threads)
     files = {
         "dsla": first["dsla"] / f"model-{THRESHOLD:g}.onnx",
         "ultralytics": first["ultralytics"] / "ultralytics.onnx",
@@ -183,7 +184,7 @@ def _runner(name: str, folder: Path, options: argparse.Namespace, threshold: flo
     file = f"model-{threshold:g}.onnx"
     if not (folder / file).exists():
         export(folder / "run", "onnx", folder / file, data=options.data, threshold=threshold)
-    return ours(file, threshold)(place)
+    return ours(file, place, threshold)
 
 
 def boxes_of(found: Any) -> tuple[list[list[float]], list[float], list[int]]:

@@ -8,8 +8,9 @@ pass no threshold, what suppression would cost them is left out, in their favour
 import io
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from contenders import Setting, twin
 from PIL import Image
 from torchvision.models.detection import fcos_resnet50_fpn
 from torchvision.transforms.v2 import functional as F
+from turn import Runner
 
 import dsla
 
-Runner = Callable[[bytes], object]
 THRESHOLD = 0.3
 EXAMPLE = Path(__file__).parents[1] / "examples" / "onnx_numpy.py"
+KEPT = 2**29  # bytes
 SMALLEST = "yolo26n.yaml"  # of Ultralytics, which needs no suppression
 
 
@@ -42,11 +44,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Entry:
-    """A contender: what it is, its file in the folder, and how it is built."""
+    """A contender: what it is, its file in the folder, how it is built, and what is set in its environment."""
 
     label: str
     file: str | None
     build: Callable[[Place], Runner]
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def size(self, place: Place) -> int | None:
         """Bytes of its file or folder."""
@@ -56,30 +59,29 @@ class Entry:
         return sum(file.stat().st_size for file in ([path] if path.is_file() else path.iterdir()))
 
 
-def ours(file: str, threshold: float = THRESHOLD) -> Callable[[Place], Runner]:
+def ours(file: str, place: Place, threshold: float = THRESHOLD) -> Runner:
     """Our model file or an export of it, through `dsla.load`."""
-
-    def build(place: Place) -> Runner:
-        predictor = dsla.load(place.folder / file, trust=True)
-        return lambda data: predictor.predict(data, threshold)
-
-    return build
+    predictor = dsla.load(place.folder / file, trust=True)
+    return lambda data: predictor.predict(data, threshold)
 
 
-def without_torch(file: str) -> Callable[[Place], Runner]:
+def ours_at_once(file: str, count: int, place: Place, pictures: list[bytes]) -> Runner:
+    """The same with several pictures at a time, whichever one is asked for."""
+    predictor = dsla.load(place.folder / file)
+    several = (pictures * count)[:count]
+    return lambda _: predictor.predict(several, THRESHOLD, batch=count)
+
+
+def without_torch(file: str, place: Place) -> Runner:
     """An export through `examples/onnx_numpy.py`."""
+    sys.path.insert(0, str(EXAMPLE.parent))
+    import onnx_numpy
+    import onnxruntime
 
-    def build(place: Place) -> Runner:
-        sys.path.insert(0, str(EXAMPLE.parent))
-        import onnx_numpy
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = place.threads
-        session = onnxruntime.InferenceSession(str(place.folder / file), options)
-        return lambda data: onnx_numpy.find(session, Image.open(io.BytesIO(data)).convert("RGB"))
-
-    return build
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = place.threads
+    session = onnxruntime.InferenceSession(str(place.folder / file), options)
+    return lambda data: onnx_numpy.find(session, Image.open(io.BytesIO(data)).convert("RGB"))
 
 
 def torchvision_resnet50(place: Place) -> Runner:
@@ -134,14 +136,22 @@ def ultralytics(place: Place, weights: Path | None = None, threshold: float = TH
 
 
 ENTRIES: dict[str, Entry] = {
-    "eager": Entry("dsla in PyTorch", "model.safetensors", ours("model.safetensors")),
-    "pt2": Entry("dsla as a torch.export program", "model.pt2", ours("model.pt2")),
-    "onnx": Entry("dsla in onnxruntime, suppression in the graph", "model.onnx", ours("model.onnx")),
-    "onnx-outside": Entry("dsla in onnxruntime, suppression in NumPy", "raw.onnx", ours("raw.onnx")),
-    "onnx-example": Entry("the same file through the example without torch", "model.onnx", without_torch("model.onnx")),
-    "onnx-int8": Entry("dsla in onnxruntime, 8 bits", "model-int8.onnx", ours("model-int8.onnx")),
-    "openvino": Entry("dsla in OpenVINO", "model_openvino", ours("model_openvino")),
-    "openvino-int8": Entry("dsla in OpenVINO, 8 bits", "model-int8_openvino", ours("model-int8_openvino")),
+    "eager": Entry("dsla in PyTorch", "model.safetensors", partial(ours, "model.safetensors")),
+    "eager-kept": Entry(
+        "the same where glibc keeps the memory of activations",
+        "model.safetensors",
+        partial(ours, "model.safetensors"),
+        {"MALLOC_TRIM_THRESHOLD_": str(KEPT), "MALLOC_MMAP_THRESHOLD_": str(KEPT)},
+    ),
+    "pt2": Entry("dsla as a torch.export program", "model.pt2", partial(ours, "model.pt2")),
+    "onnx": Entry("dsla in onnxruntime, suppression in the graph", "model.onnx", partial(ours, "model.onnx")),
+    "onnx-outside": Entry("dsla in onnxruntime, suppression in NumPy", "raw.onnx", partial(ours, "raw.onnx")),
+    "onnx-example": Entry(
+        "the same file through the example without torch", "model.onnx", partial(without_torch, "model.onnx")
+    ),
+    "onnx-int8": Entry("dsla in onnxruntime, 8 bits", "model-int8.onnx", partial(ours, "model-int8.onnx")),
+    "openvino": Entry("dsla in OpenVINO", "model_openvino", partial(ours, "model_openvino")),
+    "openvino-int8": Entry("dsla in OpenVINO, 8 bits", "model-int8_openvino", partial(ours, "model-int8_openvino")),
     "twin": Entry("torchvision FCOS, our backbone, neck and head, PyTorch", None, torchvision_twin),
     "resnet50": Entry("torchvision fcos_resnet50_fpn, PyTorch", None, torchvision_resnet50),
     "ultralytics": Entry("Ultralytics YOLO26n in onnxruntime, random weights", "ultralytics.onnx", ultralytics),

@@ -87,18 +87,25 @@ def test_latency_tells_times_memory_and_cold_start(tmp_path: Path) -> None:
     assert report["rows"][0]["speedup"] == 1 and report["rows"][0]["size_mb"] > 1
     assert report["batches"]["eager"].keys() == {"1", "4", "8"}
     assert report["parts"]["eager"].keys() == {"decode", "resize", "network", "choice", "mapping"}
-    assert [claim["holds"] for claim in report["claims"]] == [None] * 4
+    assert [claim["holds"] for claim in report["claims"]] == [None] * 5
 
 
-def test_a_contender_that_takes_threads_from_torch_takes_none_from_the_others() -> None:
-    code = (
-        "import torch, turn; seen = []; "
-        "turn.measure({'greedy': lambda data: torch.set_num_threads(1), "
-        "'other': lambda data: seen.append(torch.get_num_threads())}, [b''], 2, 2); "
-        "print(set(seen))"
+def test_what_a_contender_does_to_its_process_does_not_reach_the_others(tmp_path: Path) -> None:
+    (tmp_path / "seats.py").write_text(
+        "import os, torch, turn\n"
+        "def greedy():\n"
+        "    return lambda data: torch.set_num_threads(1)\n"
+        "def watching():\n"
+        "    def look(data):\n"
+        "        assert (torch.get_num_threads(), os.environ.get('KEPT'), data) == (2, 'all', b'picture')\n"
+        "    return look\n"
+        "if __name__ == '__main__':\n"
+        "    told = turn.measure({'a': greedy, 'b': watching}, [b'picture'], 2, 2, {'b': {'KEPT': 'all'}})\n"
+        "    print({name: len(turns) for name, turns in told.items()}, 'KEPT' in os.environ)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPT.parent, capture_output=True, text=True, timeout=120)
-    assert done.stdout == "{2}\n", done.stderr
+    words, here = [sys.executable, str(tmp_path / "seats.py")], os.environ | {"PYTHONPATH": str(SCRIPT.parent)}
+    done = subprocess.run(words, env=here, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "{'a': 2, 'b': 2} False\n", done.stderr
 
 
 def test_equal_time_judges_what_a_predictor_returns(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from dsla.engine.exported import open_exported
 from dsla.engine.modelfile import ModelFile
 from dsla.engine.predictor import Predictor, load
 from dsla.errors import ConfigError, ModelError
+from dsla.export.first_conv import centred_bytes, take_bytes
 from dsla.export.fold import folded
 from dsla.export.gate import Verdict, judge
 from dsla.export.graph import RawGraph, graph_of
@@ -146,7 +147,8 @@ def _write(
     precision: Precision,
 ) -> None:
     twin = folded(predictor.detector)
-    graph = graph_of(twin, predictor.config.inference, inside=decode == "graph")
+    prepare = centred_bytes if precision == "int8" and take_bytes(twin) else twin.preprocess
+    graph = graph_of(twin, predictor.config.inference, inside=decode == "graph", prepare=prepare)
     texts = _texts(predictor, twin, graph, decode, precision)
     if format == "pt2":
         from dsla.export.pt2 import save_pt2

@@ -6,6 +6,7 @@ resizes and pads. The points are made in the graph from the sizes of the feature
 Letters: B images, H and W pixels, P points, C classes, K candidates, D places for detections.
 """
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import torch
@@ -18,6 +19,7 @@ from dsla.models import Decoding, Detector
 
 DIVISOR = 32
 Side: TypeAlias = int | torch.SymInt  # a number, or a symbol while the graph is traced
+Prepare: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 
 class RawGraph(nn.Module):
@@ -26,11 +28,12 @@ class RawGraph(nn.Module):
     Args:
         detector: folded, see `dsla.export.fold`.
         decoding: says where boxes are read from and whether the quality counts.
+        prepare: makes the network's input of pictures and sizes; None for the detector's own way.
     """
 
-    def __init__(self, detector: Detector, decoding: Decoding) -> None:
+    def __init__(self, detector: Detector, decoding: Decoding, prepare: Prepare | None = None) -> None:
         super().__init__()
-        self.detector, self.decoding = detector, decoding
+        self.detector, self.decoding, self.prepare = detector, decoding, prepare or detector.preprocess
         self.outputs = ["logits", "boxes", *(["quality"] if decoding.score != "class" else [])]
 
     def forward(self, images: UInt8[Tensor, "B 3 H W"], sizes: Int64[Tensor, "B 2"]) -> tuple[Tensor, ...]:
@@ -41,7 +44,7 @@ class RawGraph(nn.Module):
     def raw(self, images: Tensor, sizes: Tensor) -> tuple[tuple[Tensor, ...], list[Side]]:
         """The outputs, and the number of points of each level."""
         detector, (height, width) = self.detector, images.shape[2:]
-        features = detector.neck(detector.backbone(detector.preprocess(images, sizes)))
+        features = detector.neck(detector.backbone(self.prepare(images, sizes)))
         logits, ltrb, quality = detector.head.rows(features)
         boxes = self._boxes(features, ltrb, (height, width))
         limit = sizes.flip(1).float().repeat(1, 2)[:, None]
@@ -70,8 +73,8 @@ class DetectionGraph(RawGraph):
     dropped, suppression within each class, the best of what is left.
     """
 
-    def __init__(self, detector: Detector, decoding: Decoding) -> None:
-        super().__init__(detector, decoding)
+    def __init__(self, detector: Detector, decoding: Decoding, prepare: Prepare | None = None) -> None:
+        super().__init__(detector, decoding, prepare)
         self.outputs = ["boxes", "scores", "labels", "counts"]
 
     def forward(self, images: UInt8[Tensor, "B 3 H W"], sizes: Int64[Tensor, "B 2"]) -> tuple[Tensor, ...]:
@@ -88,7 +91,9 @@ class DetectionGraph(RawGraph):
         if self.decoding.nms_iou is not None:
             of_class = label[:, None] == torch.arange(self.detector.num_classes)[:, None]  # (B, C, K)
             by_class = torch.where(of_class, score[:, None], 0.0)
-            kept = suppress(box, by_class, self.decoding.nms_iou, self.decoding.score_threshold)
+            kept = suppress(
+                box, by_class, self.decoding.nms_iou, self.decoding.score_threshold, self.decoding.max_detections
+            )
             score = torch.where(kept.any(dim=1), score, 0.0)
         score = F.pad(score, (0, self.decoding.max_detections))
         box, label = (
@@ -120,6 +125,14 @@ class DetectionGraph(RawGraph):
         return score, label, box, area
 
 
-def graph_of(detector: Detector, decoding: Decoding, *, inside: bool) -> RawGraph:
-    """The module to export; `inside` puts the choice of detections into it."""
-    return (DetectionGraph if inside else RawGraph)(detector, decoding).eval()
+def graph_of(detector: Detector, decoding: Decoding, *, inside: bool, prepare: Prepare | None = None) -> RawGraph:
+    """The module to export.
+
+    Args:
+        detector: folded, see `dsla.export.fold`.
+        decoding: how detections are chosen.
+        inside: put that choice into the graph.
+        prepare: makes the network's input of pictures and sizes; None for the detector's own way.
+    """
+    kind = DetectionGraph if inside else RawGraph
+    return kind(detector, decoding, prepare).eval()

@@ -1,11 +1,13 @@
-"""Round a network's convolutions to 8 bits, with ranges measured on pictures (onnxruntime's static quantisation).
+"""Round a network to 8 bits, with ranges measured on pictures (onnxruntime's static quantisation).
 
-Weights are rounded channel by channel, activations by one range a tensor. Only convolutions are quantised: they are
-nearly all of the time, while boxes, scores and group normalisation keep their digits. The first convolution and the
-depthwise ones stay as they are: few multiplications, and most of what AP would lose (see docs/export.md).
+Weights are rounded channel by channel, activations by one range a tensor. Convolutions are rounded, and what stands
+between two of them, so that nothing goes back to 32 bits on the way; rounding after an activation and not before it
+also keeps AP, since what the activation cuts off needs no digits. What belongs to a normalisation keeps 32 bits, and so
+do boxes, scores and suppression.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,9 +16,13 @@ from dsla.data.sample import Batch
 from dsla.errors import ModelError
 from dsla.export.trace import quiet
 
+_CONV = "Conv"
+_BETWEEN = ("Add", "Clip", "Relu", "MaxPool", "Resize")  # that run-times compute in 8 bits
+_NORMS = ("InstanceNormalization", "LayerNormalization", "BatchNormalization")
+
 
 def quantise(model: Any, batches: Iterable[Batch]) -> Any:
-    """An 8-bit twin of an `onnx.ModelProto`, as quantise and dequantise pairs around its convolutions.
+    """An 8-bit twin of an `onnx.ModelProto`, as quantise and dequantise pairs around its operators.
 
     Args:
         model: the 32-bit graph.
@@ -44,24 +50,97 @@ def quantise(model: Any, batches: Iterable[Batch]) -> Any:
         onnx.save(model, source)
         try:
             q.quant_pre_process(source, prepared, skip_symbolic_shape=True)
-            convs = [node for node in onnx.load(prepared).graph.node if node.op_type == "Conv"]
-            kept = [node.name for index, node in enumerate(convs) if index == 0 or _grouped(node)]
+            graph = onnx.load(prepared).graph
+            centred = _centred_bytes(graph)
             q.quantize_static(
                 prepared,
                 target,
                 Reader(),
                 quant_format=q.QuantFormat.QDQ,
-                op_types_to_quantize=["Conv"],
+                nodes_to_quantize=sorted(_rounded(graph)),
                 per_channel=True,
                 activation_type=q.QuantType.QUInt8,
                 weight_type=q.QuantType.QInt8,
-                nodes_to_exclude=kept,
                 calibrate_method=q.CalibrationMethod.MinMax,
+                extra_options={"TensorQuantOverrides": {name: [found.range] for name, found in centred.items()}},
             )
         except Exception as error:  # onnxruntime raises whatever its graph passes meet
             raise ModelError(f"onnxruntime cannot quantise this network ({str(error).strip()[:300]})") from error
-        return onnx.load(target)
+        quantised = onnx.load(target)
+    _without_detour(quantised.graph, centred)
+    return quantised
 
 
-def _grouped(node: Any) -> bool:
-    return any(attribute.name == "group" and attribute.i > 1 for attribute in node.attribute)
+def _rounded(graph: Any) -> set[str]:
+    """Names of the operators that are computed in 8 bits."""
+    makers = {name: node for node in graph.node for name in node.output}
+    takers: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for name in node.input:
+            takers.setdefault(name, []).append(node)
+
+    def before(node: Any) -> Iterator[Any]:
+        return (makers[name] for name in node.input if name in makers)
+
+    def after(node: Any) -> Iterator[Any]:
+        return (taker for name in node.output for taker in takers.get(name, ()))
+
+    convs = {node.name for node in graph.node if node.op_type == _CONV}
+    nodes = [node for node in graph.node if node.name in convs]
+    between = _reached(nodes, before) & _reached(nodes, after)
+    norms = [node for node in graph.node if node.op_type in _NORMS]
+    of_norms = _reached(norms, lambda node: (taker for taker in after(node) if taker.op_type != _CONV))
+    beside = {node.name for node in graph.node if node.op_type in _BETWEEN}
+    return convs | (beside & between - of_norms)
+
+
+def _reached(start: Iterable[Any], step: Callable[[Any], Iterable[Any]]) -> set[str]:
+    """Names of nodes that are reached from others, themselves included."""
+    reached: set[str] = set()
+    open_ = list(start)
+    while open_:
+        node = open_.pop()
+        if node.name not in reached:
+            reached.add(node.name)
+            open_ += step(node)
+    return reached
+
+
+@dataclass(frozen=True)
+class _Bytes:
+    """Bytes from which a number was taken."""
+
+    name: str
+    range: dict[str, Any]
+    """The scale and the zero point with which they are rounded to themselves."""
+
+
+def _centred_bytes(graph: Any) -> dict[str, _Bytes]:
+    """What is made of bytes by subtracting a whole number, by its name; see `dsla.export.first_conv`."""
+    import numpy as np
+    from onnx import numpy_helper
+
+    numbers = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    casts = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Cast"}
+    takes = {node.input[0] for node in graph.node if node.op_type == _CONV}
+    return {
+        node.output[0]: _Bytes(
+            casts[node.input[0]],
+            {"scale": np.array(1, np.float32), "zero_point": numbers[node.input[1]].astype(np.uint8)},
+        )
+        for node in graph.node
+        if node.op_type == "Sub" and node.output[0] in takes and node.input[0] in casts and node.input[1] in numbers
+    }
+
+
+def _without_detour(graph: Any, centred: Mapping[str, _Bytes]) -> None:
+    """Give bytes to a quantised convolution as they are, where they would be widened and rounded to themselves."""
+    for node in [node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] in centred]:
+        for taker in graph.node:
+            if node.output[0] in taker.input:
+                taker.input[0] = centred[node.input[0]].name
+        graph.node.remove(node)
+    for kind in ("Sub", "Cast"):
+        used = {name for node in graph.node for name in node.input}
+        for node in [node for node in graph.node if node.op_type == kind and node.output[0] not in used]:
+            graph.node.remove(node)

@@ -8,6 +8,7 @@ import torch
 
 from dsla.errors import ModelError
 from dsla.export.graph import RawGraph
+from dsla.export.group_norm import onnx_group_norm
 from dsla.export.suppression import onnx_suppress
 from dsla.export.trace import quiet, traced
 from dsla.models.deform import DeformConv
@@ -25,7 +26,10 @@ def to_onnx(graph: RawGraph) -> Any:
     """
     program = traced(graph)
     deforms = any(isinstance(module, DeformConv) for module in graph.modules())
-    table: dict[Any, Any] = {torch.ops.dsla.suppress.default: onnx_suppress}
+    table: dict[Any, Any] = {
+        torch.ops.dsla.suppress.default: onnx_suppress,
+        torch.ops.aten.group_norm.default: onnx_group_norm,
+    }
     try:
         with quiet():
             exported = torch.onnx.export(

@@ -11,7 +11,7 @@ from torchvision.ops import nms
 
 
 @torch.library.custom_op("dsla::suppress", mutates_args=())
-def suppress(boxes: Tensor, scores: Tensor, iou: float, threshold: float) -> Tensor:
+def suppress(boxes: Tensor, scores: Tensor, iou: float, threshold: float, limit: int) -> Tensor:
     """Mark what is kept of each picture and class.
 
     Args:
@@ -19,6 +19,7 @@ def suppress(boxes: Tensor, scores: Tensor, iou: float, threshold: float) -> Ten
         scores: (B, C, K); those not above the threshold take no part.
         iou: of two boxes that overlap more, the one with the lower score goes.
         threshold: of the scores.
+        limit: of each picture and class, so many are kept at most, the best ones.
 
     Returns (B, C, K) bool.
     """
@@ -26,24 +27,28 @@ def suppress(boxes: Tensor, scores: Tensor, iou: float, threshold: float) -> Ten
     for image in range(scores.shape[0]):
         for label in range(scores.shape[1]):
             above = (scores[image, label] > threshold).nonzero().squeeze(1)
-            kept[image, label, above[nms(boxes[image, above], scores[image, label, above], iou)]] = True
+            best = nms(boxes[image, above], scores[image, label, above], iou)[:limit]
+            kept[image, label, above[best]] = True
     return kept
 
 
 @suppress.register_fake
-def _(boxes: Tensor, scores: Tensor, iou: float, threshold: float) -> Tensor:
+def _(boxes: Tensor, scores: Tensor, iou: float, threshold: float, limit: int) -> Tensor:
     return torch.empty_like(scores, dtype=torch.bool)
 
 
-def onnx_suppress(boxes: Any, scores: Any, iou: float, threshold: float) -> Any:
+def onnx_suppress(boxes: Any, scores: Any, iou: float, threshold: float, limit: int) -> Any:
     """The same in ONNX: the operator lists (image, class, candidate), which are written into an empty mask."""
     import onnxscript
 
     op: Any = onnxscript.opset18  # its operators are typed for scripts, not for calls while tracing
 
-    candidates = op.Shape(scores, start=2, end=3)
     kept = op.NonMaxSuppression(
-        boxes, scores, candidates, op.Constant(value_floats=[iou]), op.Constant(value_floats=[threshold])
+        boxes,
+        scores,
+        op.Constant(value_ints=[limit]),
+        op.Constant(value_floats=[iou]),
+        op.Constant(value_floats=[threshold]),
     )
     ones = op.Expand(op.Constant(value_float=1.0), op.Shape(kept, start=0, end=1))
     nothing = op.Expand(op.Constant(value_float=0.0), op.Shape(scores))

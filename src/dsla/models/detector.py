@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
 from dsla.errors import ConfigError
@@ -18,6 +18,18 @@ from dsla.models.fpn import FeaturePyramid, backbone_levels
 from dsla.models.head import BoxMode, Head, HeadOutput
 
 POSITION_TABLES = ("pos_embed", "position_bias_table")  # of transformers; two-dimensional, yet not decayed
+
+
+def inside(sizes: Int[Tensor, "B 2"], size: tuple[int, int]) -> Bool[Tensor, "B 1 H W"]:
+    """Which pixels belong to the pictures, and not to their padding.
+
+    Args:
+        sizes: true (h, w) of each picture, in pixels.
+        size: (H, W) that they are padded to, at the bottom and right.
+    """
+    rows = torch.arange(size[0], device=sizes.device) < sizes[:, :1]  # (B, H)
+    columns = torch.arange(size[1], device=sizes.device) < sizes[:, 1:]  # (B, W)
+    return rows[:, None, :, None] & columns[:, None, None, :]
 
 
 class Detector(nn.Module):
@@ -141,9 +153,7 @@ class Detector(nn.Module):
         # A graph that is being exported cannot branch on its inputs.
         if not torch.compiler.is_exporting() and bool((sizes == sizes.new_tensor([H, W])).all()):
             return x
-        beyond_y = torch.arange(H, device=x.device) >= sizes[:, :1]  # (B, H)
-        beyond_x = torch.arange(W, device=x.device) >= sizes[:, 1:]  # (B, W)
-        return x.masked_fill_(beyond_y[:, None, :, None] | beyond_x[:, None, None, :], 0.0)
+        return x.mul_(inside(sizes, (H, W)))
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> HeadOutput:
         """Say what is where, for preprocessed pictures of any size.
