@@ -1,5 +1,6 @@
 """Colours in one pass: torchvision's three functions one after another, but for what these round and cut between."""
 
+import numpy as np
 import pytest
 import torch
 from torchvision.transforms.v2 import functional as F
@@ -23,6 +24,17 @@ def test_it_is_what_torchvision_does_within_rounding(factors: tuple[float, float
     # Each of the three rounds down.
     assert int((recolour(image, *factors).int() - expected.int()).abs().max()) <= 3
     assert abs(float((recolour(image, *factors).float() - expected.float()).mean())) < 2
+
+
+@pytest.mark.parametrize("factors", [(1.2, 1.0, 1.0), (0.6, 1.6, 0.3), (1.4, 1.3, 1.5)])
+def test_it_is_the_formula_of_its_module(factors: tuple[float, float, float]) -> None:
+    pixels = noise(low=0, high=256).permute(1, 2, 0).numpy().astype(np.float64)  # black and white are cut
+    brightness, contrast, saturation = factors
+    grey = pixels @ (0.2989, 0.587, 0.114)
+    blend = brightness * contrast * (saturation * pixels + (1 - saturation) * grey[..., None])
+    expected = np.clip(np.floor(blend + (1 - contrast) * brightness * grey.mean() + 0.5), 0, 255)
+    difference = np.abs(recolour(noise(low=0, high=256), *factors).permute(1, 2, 0).numpy() - expected)
+    assert difference.max() <= 1 and (difference > 0).mean() < 1e-3  # halves, by floats of 32 bits
 
 
 def test_factors_of_one_change_nothing_and_the_picture_stays() -> None:

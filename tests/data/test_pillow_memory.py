@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn.functional import interpolate
 from torchvision.transforms.v2 import functional as F
 
 from dsla.data import pillow_memory, resize
@@ -89,17 +90,16 @@ def test_threads_that_cross_leave_pillow_as_it_was() -> None:
         assert settings.get_use_block_allocator() == 0
 
 
-def test_a_window_of_a_large_picture_is_resized_in_bands_to_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("band", [500, 2**17])
+def test_a_lent_picture_is_resized_to_the_bytes_of_torch(band: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resize, "_BAND", band)
     lent = pixels_of(picture(90, 70))
     assert lent is not None
-    for top, left, height, width in [(0, 3, 90, 60), (7, 0, 80, 70), (50, 30, 40, 40)]:
+    for top, left, height, width in [(0, 0, 90, 70), (0, 3, 90, 60), (7, 0, 80, 70), (50, 30, 40, 40), (89, 0, 1, 70)]:
         window = lent[:, top : top + height, left : left + width]
         for size in [(24, 40), (120, 31), (height, 50), (33, width), (101, 99)]:
-            monkeypatch.setattr(resize, "_LARGE", 2**20)
-            whole = resize.resized(window, size)
-            monkeypatch.setattr(resize, "_LARGE", 0)
-            monkeypatch.setattr(resize, "_BAND", 500)
-            assert torch.equal(resize.resized(window, size), whole) and whole.shape == (3, *size)
+            expected = interpolate(window[None].contiguous(), size, mode="bilinear", antialias=True)[0]
+            assert torch.equal(resize.resized(window, size), expected)
 
 
 def test_a_picture_of_the_caller_is_copied() -> None:

@@ -16,6 +16,7 @@ from torchvision.ops import box_iou
 from torchvision.transforms.v2 import functional as F
 
 from dsla.data.colour import recolour
+from dsla.data.malloc_memory import empty
 from dsla.data.resize import Resize, Window, resample
 from dsla.data.sample import Sample
 from dsla.errors import ConfigError
@@ -138,7 +139,7 @@ def draw_window(within: Window, height: int, width: int, rng: np.random.Generato
 def paste(parts: list[tuple[Sample, Window]], canvas: tuple[int, int]) -> Sample:
     """One sample from parts placed on a canvas (h, w); each window has its part's size, the first part names
     it."""
-    image: UInt8[Tensor, "3 H W"] = torch.full((3, *canvas), FILL, dtype=torch.uint8)
+    image: UInt8[Tensor, "3 H W"] = empty(3, *canvas).fill_(FILL)
     boxes: list[Tensor] = []
     for part, place in parts:
         image[:, place.top : place.top + place.height, place.left : place.left + place.width] = part.image
