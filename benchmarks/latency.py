@@ -271,6 +271,7 @@ def _cold_apart(name: str, place: Place) -> dict[str, float | None]:
         command = [sys.executable, "-c", OURS, str(place.folder / str(file)), picture]
     here = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = os.environ | {"OMP_NUM_THREADS": str(place.threads), "PYTHONPATH": os.pathsep.join(here)}
+    environment |= ENTRIES[name].environment
     began = time.perf_counter()
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     took, last = time.perf_counter() - began, done.stdout.split()[-1:]
