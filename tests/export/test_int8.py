@@ -33,13 +33,9 @@ def network() -> Detector:
 
 @pytest.fixture(scope="module")
 def rounded(network, scenes) -> onnx.ModelProto:
-    return _rounded(network, open_data(scenes).train)
-
-
-def _rounded(network: Detector, data) -> onnx.ModelProto:
     assert take_bytes(network)
     graph = graph_of(network, Decoding(), inside=False, prepare=centred_bytes)
-    return quantise(to_onnx(graph), calibration(data, Resize(128), 8))
+    return quantise(to_onnx(graph), calibration(open_data(scenes).train, Resize(128), 8))
 
 
 def test_onnxruntime_computes_the_network_in_8_bits_and_its_normalisations_in_32(rounded, tmp_path: Path):

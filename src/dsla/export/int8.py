@@ -2,8 +2,8 @@
 
 Weights are rounded channel by channel, activations by one range a tensor. Convolutions are rounded, and what stands
 between two of them, so that nothing goes back to 32 bits on the way; rounding after an activation and not before it
-also keeps AP, since what the activation cuts off needs no digits. What belongs to a normalisation keeps 32 bits, and so
-do boxes, scores and suppression.
+also keeps AP, since what the activation cuts off needs no digits. Biases make up for what the rounded weights add to
+the mean. What belongs to a normalisation keeps 32 bits, and so do boxes, scores and suppression.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,10 +14,12 @@ from typing import Any
 
 from dsla.data.sample import Batch
 from dsla.errors import ModelError
+from dsla.export.bias_correction import correct_biases, input_means
 from dsla.export.trace import quiet
 
 _CONV = "Conv"
 _BETWEEN = ("Add", "Clip", "Relu", "MaxPool", "Resize")  # that run-times compute in 8 bits
+_EVERY = 4  # pictures, of which one is kept in memory for the means of activations
 _NORMS = ("InstanceNormalization", "LayerNormalization", "BatchNormalization")
 
 
@@ -39,34 +41,40 @@ def quantise(model: Any, batches: Iterable[Batch]) -> Any:
 
     class Reader(q.CalibrationDataReader):
         def __init__(self) -> None:
-            self._batches = iter(batches)
+            self._feeds = ({"images": batch.images.numpy(), "sizes": batch.sizes.numpy()} for batch in batches)
+            self._read, self.some = 0, list[Any]()
 
         def get_next(self) -> Any:
-            batch = next(self._batches, None)
-            return None if batch is None else {"images": batch.images.numpy(), "sizes": batch.sizes.numpy()}
+            feed = next(self._feeds, None)
+            if feed is not None and self._read % _EVERY == 0:
+                self.some.append(feed)
+            self._read += 1
+            return feed
 
+    reader = Reader()
     with TemporaryDirectory() as folder, quiet():
         source, prepared, target = (Path(folder) / name for name in ("in.onnx", "prepared.onnx", "out.onnx"))
         onnx.save(model, source)
         try:
             q.quant_pre_process(source, prepared, skip_symbolic_shape=True)
-            graph = onnx.load(prepared).graph
-            centred = _centred_bytes(graph)
+            exact = onnx.load(prepared)
+            centred = _centred_bytes(exact.graph)
             q.quantize_static(
                 prepared,
                 target,
-                Reader(),
+                reader,
                 quant_format=q.QuantFormat.QDQ,
-                nodes_to_quantize=sorted(_rounded(graph)),
+                nodes_to_quantize=sorted(_rounded(exact.graph)),
                 per_channel=True,
                 activation_type=q.QuantType.QUInt8,
                 weight_type=q.QuantType.QInt8,
                 calibrate_method=q.CalibrationMethod.MinMax,
                 extra_options={"TensorQuantOverrides": {name: [found.range] for name, found in centred.items()}},
             )
+            quantised = onnx.load(target)
+            correct_biases(quantised, exact, input_means(exact, reader.some))
         except Exception as error:  # onnxruntime raises whatever its graph passes meet
             raise ModelError(f"onnxruntime cannot quantise this network ({str(error).strip()[:300]})") from error
-        quantised = onnx.load(target)
     _without_detour(quantised.graph, centred)
     return quantised
 
