@@ -59,6 +59,7 @@ def test_pictures_go_to_the_first_convolution_as_bytes(rounded):
     assert widened.op_type == "DequantizeLinear" and makers[widened.input[0]].op_type == "Concat"
     numbers = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in rounded.graph.initializer}
     assert [float(numbers[name]) for name in widened.input[1:]] == [1.0, 114.0]
+    assert numbers.keys() <= {name for node in rounded.graph.node for name in node.input}  # else onnxruntime complains
 
 
 @torch.no_grad()

@@ -152,3 +152,6 @@ def _without_detour(graph: Any, centred: Mapping[str, _Bytes]) -> None:
         used = {name for node in graph.node for name in node.input}
         for node in [node for node in graph.node if node.op_type == kind and node.output[0] not in used]:
             graph.node.remove(node)
+    used = {name for node in graph.node for name in node.input}
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
+        graph.initializer.remove(tensor)
