@@ -46,6 +46,8 @@ def input_means(model: Any, feeds: Iterable[Mapping[str, np.ndarray]]) -> Means:
 def correct_biases(quantised: Any, model: Any, means: Means) -> None:
     """Change the biases of rounded convolutions; those without a bias stay as they are.
 
+    Convolutions may share weights, but not rounded biases: these have the scale of the input too.
+
     Args:
         quantised: the 8-bit twin, whose nodes have the names of the model's; it is altered.
         model: in 32 bits.
