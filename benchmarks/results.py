@@ -147,6 +147,35 @@ def equal_time_table(results: dict[str, Any]) -> str:
     return "\n".join([*lines, "", how, "", *_claims(results)]) + "\n"
 
 
+def serve_load_table(results: dict[str, Any]) -> str:
+    """Markdown: what clients and the system saw of a server at saturation, and whether each claim holds."""
+    row = results["row"]
+    first, last = row["memory_mb"]
+    told = {
+        "seconds at saturation": f"{row['seconds']:.0f}",
+        "pictures a second": f"{row['pictures_a_second']:.0f}",
+        "requests answered": f"{row['answered']:,}",
+        "requests told to come back (503)": f"{row['refused']:,}",
+        "a request took, ms: p50, p99, most": f"{row['p50_ms']:.0f}, {row['p99_ms']:.0f}, {row['most_ms']:.0f}",
+        "memory at the beginning and the end, MB": f"{first:.0f}, {last:.0f}",
+        "slope of the memory, MB an hour": f"{row['memory_mb_an_hour']:.0f}",
+        "requests in the server's log": f"{row['requests_in_the_log']:,}",
+    }
+    lines = ["| | |", "|---|---:|", *(f"| {what} | {number} |" for what, number in told.items())]
+    return "\n".join([*lines, "", *_claims(results)]) + "\n"
+
+
+def serve_hostile_table(results: dict[str, Any]) -> str:
+    """Markdown: hostile requests by kind, how they were answered, and whether each claim holds."""
+    lines = ["| kind | answers | slowest, s |", "|---|---|---:|"]
+    for row in results["rows"]:
+        answers = ", ".join(f"{count} x {status}" for status, count in row["answers"].items())
+        lines.append(f"| {row['kind'].replace('_', ' ')} | {answers} | {row['slowest_seconds']:.2f} |")
+    good = ", ".join(f"{count} x {status}" for status, count in results["good"].items())
+    lines.append(f"| good ones between them | {good} | |")
+    return "\n".join([*lines, "", *_claims(results)]) + "\n"
+
+
 def parity(reports: list[Path], command: str) -> dict[str, Any]:
     """Join the reports that `dsla export` left beside its artefacts."""
     rows = [json.loads(path.read_text(encoding="utf-8")) for path in reports]
@@ -357,6 +386,8 @@ MAKERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "points_a_box": points_table,
     "latency": latency_table,
     "equal_time": equal_time_table,
+    "serve_load": serve_load_table,
+    "serve_hostile": serve_hostile_table,
     "parity": parity_table,
     "lengths": lengths_table,
     "effects": effects_table,

@@ -135,7 +135,7 @@ def report(told: Told, took: float, server: ServerProcess, status: int) -> dict:
         claim("requests that the server saw and whose client got no whole answer", len(lost), not lost),
         claim("the server ends with status 0", status, status == 0 and last.get("accepted") == last.get("completed")),
     ]
-    return {"machine": machine(0), "row": row, "claims": claims}
+    return {"benchmark": "serve_load", "machine": machine(0), "row": row, "claims": claims}
 
 
 def main() -> None:

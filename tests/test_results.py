@@ -18,6 +18,7 @@ results = runpy.run_path(str(ROOT / "benchmarks" / "results.py"))
         "docs/recipes.md",
         "docs/data.md",
         "docs/export.md",
+        "docs/serve.md",
         "docs/inconsistencies.md",
     ],
 )
