@@ -193,6 +193,11 @@ def test_a_broken_picture_to_measure_on(capsys, data, model):
     refused(ran, broken, "the file is empty", "Replace the file")
 
 
+@pytest.mark.parametrize("name", ["scenes", "trees", "trees:some.whl"])
+def test_what_is_built_in_has_no_files_to_check(capsys, name):
+    refused(dsla(capsys, "check", name), name.partition(":")[0], "needs no check", "folder of your own")
+
+
 def test_broken_pictures_are_told_and_the_others_predicted(capsys, data, model):
     """A folder of ten thousand must not stop at the first bad one."""
     whole = (data / "images" / "2.png").read_bytes()

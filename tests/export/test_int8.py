@@ -26,14 +26,15 @@ SIZES = torch.tensor([[90, 128]])
 @pytest.fixture(scope="module")
 def network() -> Detector:
     torch.manual_seed(0)
-    return folded(
+    twin = folded(
         Detector(num_classes=3, backbone="tf_efficientnet_lite0", levels=(3, 4, 5), width=16, convs=1, groups=4)
     )
+    assert take_bytes(twin)
+    return twin
 
 
 @pytest.fixture(scope="module")
 def rounded(network, scenes) -> onnx.ModelProto:
-    assert take_bytes(network)
     graph = graph_of(network, Decoding(), inside=False, prepare=centred_bytes)
     return quantise(to_onnx(graph), calibration(open_data(scenes).train, Resize(128), 8))
 

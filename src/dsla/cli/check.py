@@ -39,6 +39,7 @@ def check(
     from dsla.data.check import check_data, refuse_folder, repair, write_coco
     from dsla.data.formats import read_tables
     from dsla.data.shards import is_shards
+    from dsla.data.trees import is_trees
     from dsla.report.check import check_view, repair_view
 
     if fail_on not in _FAIL:
@@ -46,6 +47,8 @@ def check(
     path = Path(data)
     if data == "scenes":
         raise ConfigError("scenes: is generated, and needs no check; give a folder of your own")
+    if is_trees(data):
+        raise ConfigError("trees: is used as deepforest published it, and needs no check; give a folder of your own")
     if is_shards(path):
         raise ConfigError(f"{data}: give the folder or json that the shards were written from")
     settings = None if no_forecast else forecast_settings(recipe, assigner, imgsz, set_)

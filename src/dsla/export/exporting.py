@@ -147,7 +147,7 @@ def _write(
     precision: Precision,
 ) -> None:
     twin = folded(predictor.detector)
-    prepare = centred_bytes if precision == "int8" and take_bytes(twin) else twin.preprocess
+    prepare = centred_bytes if precision == "int8" and take_bytes(twin) else None
     graph = graph_of(twin, predictor.config.inference, inside=decode == "graph", prepare=prepare)
     texts = _texts(predictor, twin, graph, decode, precision)
     if format == "pt2":
